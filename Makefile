@@ -1,0 +1,35 @@
+# make demo: set up, then run a federation on the embedded world.   make test: set up, then run every test.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.tacit-installed
+# PyTorch processes beside each other must not spin while they wait: two one-thread processes beat one of two threads.
+export OMP_WAIT_POLICY = PASSIVE
+export TOKENIZERS_PARALLELISM = false
+export FLWR_TELEMETRY_ENABLED = 0
+
+.PHONY: demo test setup lint clean
+demo: setup
+	@$(BIN)/tacit-sim run --preset demo --out runs/demo --overwrite
+
+test: setup
+	@$(BIN)/python -m pytest
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Tacit needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Tacit into $(VENV) (PyTorch is large: a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[sim,bench,dev]'
+	@touch $(STAMP)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What runs on a person's device. The only package that ever sees plaintext; it never imports `server`."""

@@ -1,0 +1,1 @@
+"""What device and server must agree on: values, the language-model seam, adapters, messages, privacy. No I/O beyond loading a model."""

@@ -1,0 +1,1 @@
+"""How well an adapter serves people: win rates, pair accuracy, intervals over users."""
