@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from shared.conversation import Message
 
@@ -25,3 +26,72 @@ def with_persona(messages: Sequence[Message], persona: str | None) -> tuple[Mess
     if messages and messages[0].role == "system":
         return (Message(role="system", content=f"{text}\n{messages[0].content}"), *messages[1:])
     return (Message(role="system", content=text), *messages)
+
+
+class FollowUpKind(StrEnum):
+    """What a user's message after a reply is. Only a re-attempt with feedback asks for the reply to be redone."""
+
+    NEW_REQUEST = "new request"
+    REATTEMPT = "re-attempt with feedback"
+    POSITIVE = "positive"
+    CLARIFICATION = "clarification or correction"
+    UNRELATED = "unrelated"
+
+
+_CLASSIFY = "What is the user's follow-up to the reply? Answer with one of: " + ", ".join(FollowUpKind) + "."
+_REWRITE = "Redo your last reply as the user asks and keep the rest as it is. Answer with the new reply only."
+_STATE_PERSONA = (
+    "Describe the user from what they said: expertise, length, tone and structure that they prefer. "
+    "Use short statements, only what the messages show."
+)
+
+
+def rewrite_with_feedback(
+    conversation: Sequence[Message], feedback: str, persona: str | None = None
+) -> tuple[Message, ...]:
+    """Asks for the last reply again, changed as the user's follow-up says.
+
+    Args:
+        conversation: ends with the assistant's reply to redo.
+        feedback: the user's follow-up.
+        persona: statements about the user, or None.
+
+    Raises:
+        ValueError: the conversation does not end with an assistant message.
+    """
+    _require_reply(conversation)
+    turns = (Message(role="system", content=_REWRITE), *conversation, Message(role="user", content=feedback))
+    return with_persona(turns, persona)
+
+
+def classify_follow_up(conversation: Sequence[Message], followup: str) -> tuple[Message, ...]:
+    """Asks which `FollowUpKind` a message is; the answer is the kind's value.
+
+    Args:
+        conversation: ends with the reply that the message follows. Only its last request and reply are shown.
+
+    Raises:
+        ValueError: the conversation does not end with an assistant message.
+    """
+    _require_reply(conversation)
+    request = next((message.content for message in reversed(conversation) if message.role == "user"), "")
+    text = f"Request: {request}\nReply: {conversation[-1].content}\nFollow-up: {followup}"
+    return (Message(role="system", content=_CLASSIFY), Message(role="user", content=text))
+
+
+def read_follow_up_kind(answer: str) -> FollowUpKind | None:
+    """The kind a model's answer names, or None where it names none or several."""
+    lowered = answer.lower()
+    named = [kind for kind in FollowUpKind if kind.value in lowered]
+    return named[0] if len(named) == 1 else None
+
+
+def state_persona(conversations: Sequence[Sequence[Message]]) -> tuple[Message, ...]:
+    """Asks for a persona from conversations. Only the user's own messages are shown, one line each."""
+    lines = [f"- {message.content}" for turns in conversations for message in turns if message.role == "user"]
+    return (Message(role="system", content=_STATE_PERSONA), Message(role="user", content="\n".join(lines)))
+
+
+def _require_reply(conversation: Sequence[Message]) -> None:
+    if not conversation or conversation[-1].role != "assistant":
+        raise ValueError("the conversation must end with the assistant's reply")

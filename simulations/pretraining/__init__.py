@@ -1,0 +1,1 @@
+"""What `simulations.pretrain` is made of: examples, tokenizer, measures and the model card."""
