@@ -127,7 +127,7 @@ def _persona(rng: Random, _: Mixture) -> Example:
     wanted = rng.choice(ALL_STYLES)
     known: dict[Axis, str] = {}
     said: list[list[Message]] = []
-    for _ in range(rng.randint(1, 5)):
+    for _conversation in range(rng.randint(1, 5)):
         turns = [_user(ask(rng.choice(topics(held_out=False)), rng))]
         if rng.random() < 0.6:
             asked = _some_axes(rng, wanted)

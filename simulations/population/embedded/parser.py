@@ -46,7 +46,7 @@ class Reading:
 def read_reply(reply: str, question: str) -> Reading:
     """Read a reply to a question."""
     topic = topic_of(question)
-    opener, _, items, closer = _split(reply)
+    opener, items, closer = _split(reply)
     known = [_items()[item] for item in items if item in _items()]
     forms = {form for _, _, _, form in known}
     friendly, formal = len(_FRIENDLY.findall(reply)), len(_FORMAL.findall(reply))
@@ -83,17 +83,17 @@ def _structure(reply: str) -> str | None:
     return "prose" if bullets == 0 and len(lines) == 1 else None
 
 
-def _split(reply: str) -> tuple[str, str, list[str], str]:
-    """(opener, separator, items in lower case without bullet or connective, closer)."""
+def _split(reply: str) -> tuple[str, list[str], str]:
+    """(opener, items without bullet or connective, closer)."""
     if "\n" in reply:
         opener, *lines = reply.split("\n")
-        items = [line.removeprefix(_BULLET) for line in lines if line.startswith(_BULLET)]
         rest = [line for line in lines if not line.startswith(_BULLET)]
-        return opener, "\n", items, "\n".join(rest)
+        bullets = [line.removeprefix(_BULLET) for line in lines if line.startswith(_BULLET)]
+        return opener, bullets, "\n".join(rest)
     sentences = re.findall(r"[^.!]+[.!]?", reply)
     sentences = [sentence.strip() for sentence in sentences if sentence.strip()]
     if not sentences:
-        return "", " ", [], ""
+        return "", [], ""
     opener, *rest = sentences
     items: list[str] = []
     tail: list[str] = []
@@ -105,7 +105,7 @@ def _split(reply: str) -> tuple[str, str, list[str], str]:
             items.append(sentence.removeprefix(connective).removesuffix("."))
         else:
             tail.append(sentence)
-    return opener, " ", items, " ".join(tail)
+    return opener, items, " ".join(tail)
 
 
 @cache
