@@ -1,0 +1,283 @@
+"""Does a tuned model serve each user's own persona better than the base? Measured on the embedded world.
+
+Every user asks held-out questions under three persona conditions: their own, none, and another user's (whose style is
+not theirs). All replies are scored against the ASKING user's true style. Winning under one's own persona and not under
+another's is personalization; winning under all three alike is a drift of the default style.
+
+The score is the world's parser, the same rule that ranked the training pairs: it shows what was learned from them, and
+nothing about people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+
+from client.prompts import with_persona
+from shared.conversation import Message
+from simulations.evaluation.statistics import bootstrap_interval
+from simulations.population.embedded.parser import Reading, read_reply
+from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.embedded.style import AXES
+from simulations.population.embedded.users import User
+
+Condition = Literal["own", "none", "other"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+MAX_NEW_TOKENS = 112
+
+
+class Replies(Protocol):
+    """What the evaluation asks of a language model."""
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[str]]: ...
+
+
+class Tuned(Protocol):
+    """A language model with an adapter that can be switched off."""
+
+    @property
+    def language_model(self) -> Replies: ...
+
+    def disabled(self) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A mean with its 95 % bootstrap interval over users."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionResult:
+    """Base and tuned replies under one persona condition, at one temperature.
+
+    Attributes:
+        condition, temperature: which prompts, and how replies were drawn (0 is greedy).
+        win: probability that the tuned reply fits its user's style better than the base's reply to the same prompt,
+            ties one half. An incoherent reply has fit 0.
+        base_fit, tuned_fit: mean number of the four axes on which the reply is as the user wants it.
+        base_coherent, tuned_coherent: share of coherent replies.
+        base_axes, tuned_axes: per axis, the share of replies with the wanted pole (coherent or not).
+        groups: win by group of users: persona in held-out wording or not, style unseen in training or not.
+    """
+
+    condition: Condition
+    temperature: float
+    win: Figure
+    base_fit: float
+    tuned_fit: Figure
+    base_coherent: float
+    tuned_coherent: float
+    base_axes: dict[str, float]
+    tuned_axes: dict[str, float]
+    groups: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedEvaluation:
+    """The held-out evaluation of an adapter on one split of the embedded world.
+
+    `personalization` holds, per temperature, the win under the own persona minus the win under another's.
+    `examples` are (question, persona, base reply, tuned reply) of simulated users, for a reader's eyes.
+    """
+
+    split: str
+    users: int
+    questions_per_user: int
+    results: tuple[ConditionResult, ...]
+    personalization: dict[float, Figure]
+    examples: tuple[tuple[str, str, str, str], ...]
+
+    def result(self, condition: Condition, temperature: float = 0.0) -> ConditionResult:
+        """The result of a condition and temperature.
+
+        Raises:
+            KeyError: it was not evaluated.
+        """
+        for found in self.results:
+            if found.condition == condition and found.temperature == temperature:
+                return found
+        raise KeyError(f"{condition} at temperature {temperature} was not evaluated")
+
+    def to_dict(self) -> dict[str, object]:
+        """All of it as plain values for JSON."""
+        values = asdict(self)
+        values["personalization"] = {str(key): asdict(figure) for key, figure in self.personalization.items()}
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prompt:
+    user: User
+    question: str
+    turns: tuple[Message, ...]
+
+
+def evaluate_embedded(
+    adapted: Tuned,
+    population: EmbeddedPopulation,
+    *,
+    questions_per_user: int = 2,
+    temperatures: Sequence[float] = (0.0, 0.7),
+    seed: int = 0,
+    batch_size: int = 64,
+    examples: int = 2,
+) -> EmbeddedEvaluation:
+    """Compares the model with its adapter on and off for every user of `population`.
+
+    Args:
+        adapted: the tuned model; its base is the same model with the adapter disabled.
+        population: the users that ask; take the reporting split for figures and the tuning split for choices.
+        questions_per_user: held-out questions each user asks.
+        temperatures: 0 is greedy.
+        seed: of the sampled replies and of the bootstrap.
+        batch_size: conversations generated together.
+        examples: how many replies to keep as examples, greedy or at the first temperature.
+    """
+    prompts = {condition: persona_prompts(population, condition, questions_per_user) for condition in CONDITIONS}
+    results: list[ConditionResult] = []
+    personalization: dict[float, Figure] = {}
+    shown: list[tuple[str, str, str, str]] = []
+    for temperature in temperatures:
+        asked = [prompt for condition in CONDITIONS for prompt in prompts[condition]]
+        with adapted.disabled():
+            base = _reply(adapted.language_model, asked, temperature, seed, batch_size)
+        tuned = _reply(adapted.language_model, asked, temperature, seed, batch_size)
+        wins: dict[Condition, np.ndarray] = {}
+        size = len(population) * questions_per_user
+        for index, condition in enumerate(CONDITIONS):
+            part = slice(index * size, (index + 1) * size)
+            result, wins[condition] = _compare(
+                condition, temperature, prompts[condition], base[part], tuned[part], questions_per_user, seed
+            )
+            results.append(result)
+        personalization[temperature] = _figure(wins["own"] - wins["other"], seed)
+        if not shown:
+            shown = [
+                (prompt.question, prompt.user.persona, before, after)
+                for prompt, before, after in zip(asked[:size], base[:size], tuned[:size], strict=True)
+                if before != after
+            ][:examples]
+    return EmbeddedEvaluation(
+        split=population.split,
+        users=len(population),
+        questions_per_user=questions_per_user,
+        results=tuple(results),
+        personalization=personalization,
+        examples=tuple(shown),
+    )
+
+
+def persona_prompts(population: EmbeddedPopulation, condition: Condition, questions: int) -> list[_Prompt]:
+    """The users' held-out questions under a persona condition, user by user."""
+    users = [population.user(index) for index in range(len(population))]
+    prompts = []
+    for index, user in enumerate(users):
+        persona = {"own": user.persona, "none": None}.get(condition, _other_persona(users, index))
+        prompts += [
+            _Prompt(user=user, question=turns[-1].content, turns=with_persona(turns, persona))
+            for turns in population.questions(index, questions)
+        ]
+    return prompts
+
+
+def _other_persona(users: Sequence[User], index: int) -> str:
+    """The persona of the next user who wants another style."""
+    for step in range(1, len(users)):
+        other = users[(index + step) % len(users)]
+        if other.style != users[index].style:
+            return other.persona
+    raise ValueError("the evaluation needs users of at least two styles")
+
+
+def _reply(model: Replies, prompts: Sequence[_Prompt], temperature: float, seed: int, batch_size: int) -> list[str]:
+    replies = model.generate(
+        [prompt.turns for prompt in prompts],
+        max_new_tokens=MAX_NEW_TOKENS,
+        temperature=temperature,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    return [samples[0] for samples in replies]
+
+
+def _compare(
+    condition: Condition,
+    temperature: float,
+    prompts: Sequence[_Prompt],
+    base: Sequence[str],
+    tuned: Sequence[str],
+    questions: int,
+    seed: int,
+) -> tuple[ConditionResult, np.ndarray]:
+    """The condition's result, and the win of each user (users,)."""
+    before = [read_reply(reply, prompt.question) for reply, prompt in zip(base, prompts, strict=True)]
+    after = [read_reply(reply, prompt.question) for reply, prompt in zip(tuned, prompts, strict=True)]
+    base_fit, tuned_fit = _fits(before, prompts), _fits(after, prompts)
+    wins = _per_user((tuned_fit > base_fit) + 0.5 * (tuned_fit == base_fit), questions)
+    users = [prompt.user for prompt in prompts[::questions]]
+    groups = {
+        "seen wording": [not user.held_out_wording for user in users],
+        "held-out wording": [user.held_out_wording for user in users],
+        "seen style": [not user.unseen_style for user in users],
+        "unseen style": [user.unseen_style for user in users],
+    }
+    result = ConditionResult(
+        condition=condition,
+        temperature=temperature,
+        win=_figure(wins, seed),
+        base_fit=float(base_fit.mean()),
+        tuned_fit=_figure(_per_user(tuned_fit, questions), seed),
+        base_coherent=float(np.mean([reading.coherent for reading in before])),
+        tuned_coherent=float(np.mean([reading.coherent for reading in after])),
+        base_axes=_axes(before, prompts),
+        tuned_axes=_axes(after, prompts),
+        groups={name: float(wins[members].mean()) for name, members in groups.items() if any(members)},
+    )
+    return result, wins
+
+
+def _fits(readings: Sequence[Reading], prompts: Sequence[_Prompt]) -> np.ndarray:
+    pairs = zip(readings, prompts, strict=True)
+    return np.array([reading.fit(prompt.user.style) for reading, prompt in pairs], dtype=np.float64)
+
+
+def _axes(readings: Sequence[Reading], prompts: Sequence[_Prompt]) -> dict[str, float]:
+    return {
+        axis: float(
+            np.mean(
+                [
+                    reading.poles[axis] == prompt.user.style[axis]
+                    for reading, prompt in zip(readings, prompts, strict=True)
+                ]
+            )
+        )
+        for axis in AXES
+    }
+
+
+def _per_user(values: np.ndarray, questions: int) -> np.ndarray:
+    """(users * questions,) → (users,) means: users are the unit that the interval resamples."""
+    means: np.ndarray = values.reshape(-1, questions).mean(axis=1)
+    return means
+
+
+def _figure(values: np.ndarray, seed: int) -> Figure:
+    low, high = bootstrap_interval(values, seed=seed)
+    return Figure(value=float(values.mean()), low=low, high=high)
