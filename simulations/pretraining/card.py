@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from simulations.pretrain import PretrainConfig
 from simulations.pretraining.measures import BaseMeasures
+from simulations.pretraining.recipe import PretrainConfig
 
 _LABELS: tuple[tuple[str, str], ...] = (
     ("coherent_greedy", "chat replies that make sense, greedy"),

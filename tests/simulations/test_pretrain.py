@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from simulations.pretrain import (
-    CheckpointMismatchError,
-    PretrainConfig,
-    PretrainProgress,
-    learning_rate,
-    pretrain,
-)
+from simulations.pretrain import CheckpointMismatchError, pretrain
+from simulations.pretraining.progress import PretrainProgress, live_progress
+from simulations.pretraining.recipe import PretrainConfig, learning_rate
 
 TINY = PretrainConfig(
     seed=1,
@@ -101,3 +99,13 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
 def test_a_step_count_of_zero_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="steps must be positive"):
         PretrainConfig(steps=0)
+
+
+def test_the_live_bar_shows_loss_and_speed() -> None:
+    console = Console(file=StringIO(), width=120, force_terminal=True)
+    with live_progress(console) as show:
+        show(PretrainProgress(step=3, steps=10, loss=1.25, examples=90, seconds=3.0))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3/10" in text
+    assert "loss 1.250" in text
+    assert "30 conversations/s" in text

@@ -13,8 +13,9 @@ from simulations.population.embedded.parser import read_reply
 from simulations.population.embedded.personas import HELD_OUT_WORDINGS, WORDINGS, read_persona
 from simulations.population.embedded.style import AXES, DEFAULT_STYLE
 from simulations.population.embedded.topics import HELD_OUT_QUESTIONS, QUESTIONS, topics
-from simulations.pretrain import PretrainConfig, make_tokenizer
+from simulations.pretrain import make_tokenizer
 from simulations.pretraining.examples import Mixture, make_example
+from simulations.pretraining.recipe import PretrainConfig
 from simulations.pretraining.tokenizer import encode_scored
 
 EXAMPLES = [make_example(Random(f"test {index}"), Mixture()) for index in range(3000)]
