@@ -18,7 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from client.prompts import PROMPTS_VERSION
+from shared.language_model import ModelConfig, load_language_model
+from simulations.pretraining.card import write_card
 from simulations.pretraining.examples import make_example
+from simulations.pretraining.measures import BaseMeasures, measure_base
 from simulations.pretraining.progress import PretrainProgress
 from simulations.pretraining.recipe import PretrainConfig, learning_rate
 from simulations.pretraining.tokenizer import encode_scored, train_tokenizer
@@ -37,16 +41,18 @@ def pretrain(
     progress: Callable[[PretrainProgress], None] | None = None,
     *,
     stop_after: int | None = None,
+    measured_users: int = 64,
 ) -> bool:
-    """Trains tacit-tiny and writes a directory that AutoModelForCausalLM and AutoTokenizer load.
+    """Trains tacit-tiny, writes a directory that AutoModelForCausalLM and AutoTokenizer load, and measures it.
 
-    Resumes from `out`/checkpoint.pt when that is there.
+    Resumes from `out`/checkpoint.pt when that is there. The model card states the figures of `measure_base`.
 
     Args:
         config: all that determines the model.
         out: directory to write; made if absent.
         progress: called after every step.
         stop_after: leave after this many steps of this call, with a checkpoint, as an interrupted run would.
+        measured_users: how many simulated users, and three times as many cases of each task, to measure the model on.
 
     Returns:
         Whether the model is complete.
@@ -87,8 +93,28 @@ def pretrain(
         if stopping:
             return False
     _write(model, tokenizer, out)
+    describe_model(config, out, measured_users=measured_users)
     checkpoint.unlink(missing_ok=True)
     return True
+
+
+def describe_model(config: PretrainConfig, directory: Path, *, measured_users: int = 64) -> BaseMeasures:
+    """Measures the model in `directory` and writes its card."""
+    model = load_language_model(ModelConfig(name=str(directory), device="cpu"))
+    measures = measure_base(model, users=measured_users, cases=3 * measured_users)
+    protocol = (
+        f"By `tacit-sim pretrain` itself, greedy unless said: {measured_users} simulated users of the reporting split "
+        f"with two questions each, and {3 * measured_users} cases of every task, on held-out topics."
+    )
+    write_card(
+        directory,
+        config,
+        measures,
+        parameters=model.parameter_count(),
+        prompts_version=PROMPTS_VERSION,
+        protocol=protocol,
+    )
+    return measures
 
 
 def make_tokenizer(config: PretrainConfig) -> PreTrainedTokenizerFast:

@@ -19,6 +19,7 @@ import numpy as np
 
 from client.prompts import with_persona
 from shared.conversation import Message
+from shared.language_model import TextGenerator
 from simulations.evaluation.statistics import bootstrap_interval
 from simulations.population.embedded.parser import Reading, read_reply
 from simulations.population.embedded.population import EmbeddedPopulation
@@ -30,26 +31,11 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 MAX_NEW_TOKENS = 112
 
 
-class Replies(Protocol):
-    """What the evaluation asks of a language model."""
-
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]: ...
-
-
 class Tuned(Protocol):
     """A language model with an adapter that can be switched off."""
 
     @property
-    def language_model(self) -> Replies: ...
+    def language_model(self) -> TextGenerator: ...
 
     def disabled(self) -> AbstractContextManager[None]: ...
 
@@ -206,7 +192,9 @@ def _other_persona(users: Sequence[User], index: int) -> str:
     raise ValueError("the evaluation needs users of at least two styles")
 
 
-def _reply(model: Replies, prompts: Sequence[_Prompt], temperature: float, seed: int, batch_size: int) -> list[str]:
+def _reply(
+    model: TextGenerator, prompts: Sequence[_Prompt], temperature: float, seed: int, batch_size: int
+) -> list[str]:
     replies = model.generate(
         [prompt.turns for prompt in prompts],
         max_new_tokens=MAX_NEW_TOKENS,

@@ -42,7 +42,7 @@ federated personalization can be run, measured and attacked on two CPU cores in 
 `tacit-sim pretrain --out DIR`: {steps:,} steps of AdamW on {examples:,} generated conversations ({batch} a step), from
 random weights, on the embedded world (`simulations/population/embedded`) and on the prompts of Tacit's own pipeline
 (`client/prompts.py`, version {prompts_version}): chat, redoing a reply after feedback, labelling a follow-up, stating a
-persona. Loss on the assistant's tokens only. {wall}The whole configuration:
+persona. Loss on the assistant's tokens only. The whole configuration:
 
 ```json
 {config}
@@ -79,7 +79,6 @@ def write_card(
     parameters: int,
     prompts_version: int,
     protocol: str,
-    wall_seconds: float | None = None,
 ) -> None:
     """Writes `directory`/README.md, and the figures beside it as measures.json.
 
@@ -90,17 +89,14 @@ def write_card(
         parameters: number of weights.
         prompts_version: of `client.prompts`.
         protocol: a sentence on how the figures were measured.
-        wall_seconds: duration of the training, if it ran in one go.
     """
     values = measures.to_dict()
-    wall = "" if wall_seconds is None else f"It took {wall_seconds / 60:.0f} minutes. "
     card = _CARD.format(
         parameters=parameters,
         steps=config.steps,
         examples=config.steps * config.batch_size,
         batch=config.batch_size,
         prompts_version=prompts_version,
-        wall=wall,
         config=json.dumps(asdict(config), indent=1),
         protocol=protocol,
         rows="\n".join(f"| {label} | {values[name]:.3f} |" for name, label in _LABELS),

@@ -13,7 +13,8 @@ from client.prompts import (
     state_persona,
 )
 from shared.conversation import Message
-from simulations.evaluation.embedded import MAX_NEW_TOKENS, Condition, Replies, persona_prompts
+from shared.language_model import TextGenerator
+from simulations.evaluation.embedded import MAX_NEW_TOKENS, Condition, persona_prompts
 from simulations.population.embedded.followups import say, voice_feedback
 from simulations.population.embedded.grammar import plan_reply, word_reply
 from simulations.population.embedded.parser import Reading, read_reply
@@ -60,7 +61,7 @@ class BaseMeasures:
         return values
 
 
-def measure_base(model: Replies, *, seed: int = 0, users: int = 64, cases: int = 200) -> BaseMeasures:
+def measure_base(model: TextGenerator, *, seed: int = 0, users: int = 64, cases: int = 200) -> BaseMeasures:
     """Measures a base model on `users` reporting users (two questions each) and `cases` of each pipeline task."""
     population = EmbeddedPopulation(seed=seed, users=users, split="reporting")
     greedy = {condition: _chat(model, population, condition, 0.0, seed) for condition in ("own", "none", "other")}
@@ -88,7 +89,7 @@ def measure_base(model: Replies, *, seed: int = 0, users: int = 64, cases: int =
 
 
 def _chat(
-    model: Replies, population: EmbeddedPopulation, condition: str, temperature: float, seed: int
+    model: TextGenerator, population: EmbeddedPopulation, condition: str, temperature: float, seed: int
 ) -> tuple[list[Reading], list[float]]:
     conditions: dict[str, Condition] = {"own": "own", "none": "none", "other": "other"}
     prompts = persona_prompts(population, conditions[condition], 2)
@@ -100,7 +101,7 @@ def _chat(
     return readings, fits
 
 
-def _rewrites(model: Replies, cases: int, seed: int, *, held_out: bool) -> tuple[float, float]:
+def _rewrites(model: TextGenerator, cases: int, seed: int, *, held_out: bool) -> tuple[float, float]:
     rng = Random(f"tacit rewrite measure {seed}")
     prompts, wanted = [], []
     for _ in range(cases):
@@ -121,7 +122,7 @@ def _rewrites(model: Replies, cases: int, seed: int, *, held_out: bool) -> tuple
     return _mean(mended), _mean(kept)
 
 
-def _follow_ups(model: Replies, cases: int, seed: int, *, held_out: bool) -> float:
+def _follow_ups(model: TextGenerator, cases: int, seed: int, *, held_out: bool) -> float:
     rng = Random(f"tacit follow-up measure {seed}")
     prompts, truth = [], []
     for index in range(cases):
@@ -141,7 +142,7 @@ def _follow_ups(model: Replies, cases: int, seed: int, *, held_out: bool) -> flo
     return _mean([read_follow_up_kind(reply[0]) is kind for reply, kind in zip(replies, truth, strict=True)])
 
 
-def _personas(model: Replies, cases: int, seed: int) -> tuple[float, float]:
+def _personas(model: TextGenerator, cases: int, seed: int) -> tuple[float, float]:
     rng = Random(f"tacit persona measure {seed}")
     prompts, truth = [], []
     for _ in range(cases):

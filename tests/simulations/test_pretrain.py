@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -34,7 +35,7 @@ TINY = PretrainConfig(
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[PretrainProgress]]:
     out = tmp_path_factory.mktemp("whole")
     seen: list[PretrainProgress] = []
-    assert pretrain(TINY, out, seen.append)
+    assert pretrain(TINY, out, seen.append, measured_users=2)
     return out, seen
 
 
@@ -56,7 +57,7 @@ def test_a_killed_run_resumes_to_identical_weights(whole: tuple[Path, list[Pretr
     seen: list[PretrainProgress] = []
     assert not pretrain(TINY, tmp_path, seen.append, stop_after=11)
     assert seen[0].step == 8
-    assert pretrain(TINY, tmp_path)
+    assert pretrain(TINY, tmp_path, measured_users=2)
     expected, found = weights(whole[0]), weights(tmp_path)
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
@@ -65,7 +66,7 @@ def test_a_killed_run_resumes_to_identical_weights(whole: tuple[Path, list[Pretr
 
 
 def test_another_seed_gives_other_weights(whole: tuple[Path, list[PretrainProgress]], tmp_path: Path) -> None:
-    pretrain(replace(TINY, seed=2, steps=1), tmp_path)
+    pretrain(replace(TINY, seed=2, steps=1), tmp_path, measured_users=2)
     name = "model.layers.0.self_attn.q_proj.weight"
     assert not torch.allclose(weights(whole[0])[name], weights(tmp_path)[name], atol=1e-3)
 
@@ -109,3 +110,12 @@ def test_the_live_bar_shows_loss_and_speed() -> None:
     assert "3/10" in text
     assert "loss 1.250" in text
     assert "30 conversations/s" in text
+
+
+def test_the_card_states_what_was_measured(whole: tuple[Path, list[PretrainProgress]]) -> None:
+    card = (whole[0] / "README.md").read_text(encoding="utf-8")
+    measures = json.loads((whole[0] / "measures.json").read_text(encoding="utf-8"))
+    assert set(measures) >= {"coherent_greedy", "rewrite_asked_held_out", "follow_up_held_out", "persona_recall"}
+    assert all(f"| {value:.3f} |" in card for value in measures.values())
+    assert '"seed": 1' in card
+    assert "2 simulated users" in card
