@@ -1,0 +1,319 @@
+"""A causal LM in memory: encode, generate, log-probabilities.
+
+Everything above this module knows no architecture. `shared.language_model` loads one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
+from shared.conversation import Message
+
+_FALLBACK_CONTEXT = 2048
+# Where a configuration was read from and how it is run: the same weights must hash the same on every device.
+_NOT_IN_FINGERPRINT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
+
+
+class LanguageModelError(RuntimeError):
+    """A model cannot be loaded or used as asked. The message says what to do about it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompletionScores:
+    """Attributes:
+    log_probabilities: (n,) float32 nats, summed over each completion's scored tokens.
+    tokens: (n,) int64, how many tokens that were.
+    """
+
+    log_probabilities: Tensor
+    tokens: Tensor
+
+
+class TextGenerator(Protocol):
+    """What the pipeline asks of a model that only writes: a stand-in for it is a test's or another backend's."""
+
+    @property
+    def name(self) -> str: ...
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[str]]: ...
+
+
+class LanguageModel:
+    """A causal LM with its tokenizer. Always in evaluation mode: dropout would make a reference log-probability random.
+
+    Attributes:
+        name: as asked for; a directory is known by its last part, so that no machine path travels.
+        model: the Hugging Face model, on `device`.
+        tokenizer: its tokenizer.
+        chat: conversations to tokens.
+        context_length: tokens.
+        device: where the weights are.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+    ) -> None:
+        """Wraps a model that is in memory already (`load_language_model` is the usual way in)."""
+        self.name = name
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.chat = ChatFormat(tokenizer, model_name=name, chat_template=chat_template)
+        self.context_length = _context_length(model)
+        self.device = next(model.parameters()).device
+        self._fingerprint: str | None = None
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the base model's configuration and weights, as held (so it depends on the dtype)."""
+        if self._fingerprint is None:
+            self._fingerprint = _fingerprint(self.model)
+        return self._fingerprint
+
+    def parameter_count(self) -> int:
+        """How many weights the base model has; an adapter's are not counted."""
+        return sum(weight.numel() for name, weight in self.model.named_parameters() if ".lora_" not in name)
+
+    def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids up to where the reply begins. Raises `ChatTemplateError`."""
+        return self.chat.encode_prompt(messages)
+
+    def encode_completion(
+        self, prompt: Sequence[Message], completion: Sequence[Message]
+    ) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        """`(ids, scored)` of what follows the prompt; the assistant's tokens are scored. Raises `ChatTemplateError`."""
+        tokens = self.chat.encode_completion(prompt, completion)
+        return tokens.ids, tokens.scored
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[str]]:
+        """Replies to conversations, each ending with the user's message.
+
+        Prompts too long for the context are cut from the left; system message and last turn stay. A reply ends at the
+        end of its turn or after `max_new_tokens`.
+
+        Args:
+            temperature: 0 is greedy.
+            samples: replies per conversation; more than one needs a temperature above 0.
+            seed: of the sampling. The same seed, inputs and batch size give the same replies.
+            batch_size: sequences decoded together, samples included.
+
+        Returns:
+            one list of `samples` replies per conversation, in the order given.
+
+        Raises:
+            ValueError: `samples` above 1 at temperature 0, or a size below 1.
+            ChatTemplateError: the template cannot express a conversation.
+        """
+        if max_new_tokens < 1 or samples < 1 or batch_size < 1 or temperature < 0:
+            raise ValueError("max_new_tokens, samples and batch_size must be at least 1, and temperature not negative")
+        if samples > 1 and temperature == 0:
+            raise ValueError("greedy decoding gives one reply: several samples need a temperature above 0")
+        if max_new_tokens >= self.context_length:
+            raise ValueError(f"max_new_tokens must be below the context length of {self.context_length} tokens")
+        room = self.context_length - max_new_tokens
+        prompts = [shorten_prompt(self.chat, turns, max_tokens=room)[0] for turns in conversations]
+        replies: list[list[str]] = [[] for _ in prompts]
+        settings = self._generation_settings(max_new_tokens, temperature, samples)
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        per_batch = max(1, batch_size // samples)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), torch.inference_mode():
+            torch.manual_seed(seed)
+            for start in range(0, len(order), per_batch):
+                batch = order[start : start + per_batch]
+                decoded = self._decode_batch([prompts[index] for index in batch], settings)
+                for place, index in enumerate(batch):
+                    replies[index] = decoded[place * samples : (place + 1) * samples]
+        return replies
+
+    def log_probabilities(
+        self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
+    ) -> Tensor:
+        """(n,) float32: summed log-probability in nats of each completion's assistant tokens. See `score`."""
+        return self.score(prompts, completions, batch_size=batch_size).log_probabilities
+
+    def score(
+        self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
+    ) -> CompletionScores:
+        """Log-probabilities of completions, one row each, with their token counts. Nothing is cut.
+
+        Raises:
+            ValueError: unequal lengths, or a row longer than the context.
+            ChatTemplateError: the template cannot express a conversation.
+        """
+        if len(prompts) != len(completions):
+            raise ValueError("log-probabilities need one completion per prompt")
+        rows = [
+            (self.encode_prompt(prompt), self.chat.encode_completion(prompt, completion))
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
+        if any(len(head) + len(tail.ids) > self.context_length for head, tail in rows):
+            raise ValueError(f"a conversation is longer than the context of {self.context_length} tokens")
+        sums = torch.zeros(len(rows))
+        counts = torch.tensor([sum(tail.scored) for _, tail in rows], dtype=torch.int64)
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1].ids))
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            with torch.inference_mode():
+                sums[batch] = self._score_batch([rows[index] for index in batch]).cpu()
+        return CompletionScores(log_probabilities=sums, tokens=counts)
+
+    def scored_log_probabilities(
+        self,
+        *,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        attention_mask: Tensor | dict[str, Tensor],
+        rows: Tensor,
+        sources: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        """Log-probability of each scored token; only these positions go through the LM head.
+
+        The head's input is narrowed to the hidden states asked for, so whatever the model does to its logits afterwards
+        (scaling, soft-capping) still happens.
+
+        Args:
+            input_ids, position_ids: (batch, tokens) int64.
+            attention_mask: (batch, tokens), a prepared (batch, 1, tokens, tokens), or one of those per layer type.
+            rows, sources: (scored,) int64: in which row, and after which position, the token is predicted.
+            targets: (scored,) int64, the tokens.
+
+        Returns:
+            (scored,) float32 nats, differentiable where gradients are enabled.
+        """
+        with _narrowed_head(self.model, rows, sources):
+            logits: Tensor = self.model(
+                input_ids=input_ids, position_ids=position_ids, attention_mask=attention_mask, use_cache=False
+            ).logits
+        return -nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), targets, reduction="none")
+
+    def _score_batch(self, rows: Sequence[tuple[list[int], ScoredTokens]]) -> Tensor:
+        width = max(len(head) + len(tail.ids) for head, tail in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.int64)
+        seen = torch.zeros(len(rows), width, dtype=torch.int64)
+        where: list[tuple[int, int, int]] = []
+        for row, (head, tail) in enumerate(rows):
+            tokens = [*head, *tail.ids]
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            seen[row, : len(tokens)] = 1
+            where += [
+                (row, len(head) + place - 1, token)
+                for place, (token, scored) in enumerate(zip(tail.ids, tail.scored, strict=True))
+                if scored
+            ]
+        index = torch.tensor(where, dtype=torch.int64, device=self.device).reshape(-1, 3)
+        scores = self.scored_log_probabilities(
+            input_ids=ids.to(self.device),
+            position_ids=torch.arange(width, device=self.device).expand(len(rows), -1),
+            attention_mask=seen.to(self.device),
+            rows=index[:, 0],
+            sources=index[:, 1],
+            targets=index[:, 2],
+        )
+        return torch.zeros(len(rows), device=self.device).index_add(0, index[:, 0], scores)
+
+    def _generation_settings(self, max_new_tokens: int, temperature: float, samples: int) -> GenerationConfig:
+        # A fresh configuration: the defaults that come with a model (top-p, penalties) are not ours.
+        stops = set(self.chat.end_of_turn_ids)
+        own = getattr(self.model.generation_config, "eos_token_id", None)
+        stops |= {int(token) for token in (own if isinstance(own, list) else [own]) if token is not None}
+        sampled = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
+        return GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            num_return_sequences=samples,
+            eos_token_id=sorted(stops) or None,
+            pad_token_id=self._padding_id(),
+            use_cache=True,
+            **sampled,
+        )
+
+    def _padding_id(self) -> int:
+        for token in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if token is not None:
+                return int(token)
+        return 0
+
+    def _decode_batch(self, prompts: Sequence[list[int]], settings: GenerationConfig) -> list[str]:
+        width = max(len(prompt) for prompt in prompts)
+        ids = torch.full((len(prompts), width), self._padding_id(), dtype=torch.int64)
+        seen = torch.zeros(len(prompts), width, dtype=torch.int64)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            seen[row, width - len(prompt) :] = 1
+        out: Tensor = self.model.generate(
+            input_ids=ids.to(self.device), attention_mask=seen.to(self.device), generation_config=settings
+        )
+        return [self.chat.decode(self._until_stop(row, settings)) for row in out[:, width:].tolist()]
+
+    @staticmethod
+    def _until_stop(ids: list[int], settings: GenerationConfig) -> list[int]:
+        stops = set(settings.eos_token_id or ())
+        return ids[: next((place for place, token in enumerate(ids) if token in stops), len(ids))]
+
+
+@contextmanager
+def _narrowed_head(model: PreTrainedModel, rows: Tensor, sources: Tensor) -> Iterator[None]:
+    head = model.get_output_embeddings()
+    if head is None:
+        raise LanguageModelError(f"the architecture {model.config.model_type!r} has no LM head that Tacit can find")
+
+    def narrow(_head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (inputs[0][rows, sources].unsqueeze(0), *inputs[1:])
+
+    hook = head.register_forward_pre_hook(narrow)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _context_length(model: PreTrainedModel) -> int:
+    text = model.config.get_text_config()
+    for field in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        value = getattr(text, field, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return _FALLBACK_CONTEXT
+
+
+def _fingerprint(model: PreTrainedModel) -> str:
+    digest = hashlib.sha256()
+    shape = {key: value for key, value in model.config.to_dict().items() if key not in _NOT_IN_FINGERPRINT}
+    digest.update(json.dumps(shape, sort_keys=True, default=str).encode())
+    for name, weight in sorted(model.named_parameters()):
+        digest.update(f"\0{name}\0{weight.dtype}\0{tuple(weight.shape)}\0".encode())
+        raw = weight.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(raw.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,221 @@
+"""How a conversation becomes the tokens a model reads: chat templates, roles that one lacks, and what is scored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from shared.conversation import Message
+
+_LOG = logging.getLogger(__name__)
+
+DEFAULT_CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}"
+    "{% elif message['role'] == 'user' %}{{ 'User: ' + message['content'] + '\\n' }}"
+    "{% else %}{{ 'Assistant: ' + message['content'] + (eos_token or '') + '\\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+"""What a base model without a template of its own reads: the system text and an empty line, then one line a turn,
+`User: ...` or `Assistant: ...`, the assistant's closed by the end-of-sequence token."""
+
+_PROBE = "tacit-probe-7f3a"
+
+
+class ChatTemplateError(ValueError):
+    """A chat template cannot express a conversation. The message says which rule broke, never the text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredTokens:
+    """A completion's tokens, and which of them are the assistant's own.
+
+    Attributes:
+        ids: (tokens,).
+        scored: (tokens,) True on the assistant's words and on the token that ends its turn.
+    """
+
+    ids: tuple[int, ...]
+    scored: tuple[bool, ...]
+
+
+class ChatFormat:
+    """A tokenizer with its chat template. Every conversation goes through `encode_prompt` and `encode_completion`."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, *, model_name: str, chat_template: str | None = None
+    ) -> None:
+        """Takes the template given, else the tokenizer's own, else the documented default with a warning.
+
+        Raises:
+            ChatTemplateError: the template does not even express one user message.
+        """
+        self.tokenizer = tokenizer
+        self._model_name = model_name
+        self._template = chat_template or tokenizer.chat_template
+        if self._template is None:
+            self._template = DEFAULT_CHAT_TEMPLATE
+            if self._tokenizer_opens_with_bos():
+                self._template = "{{ bos_token }}" + self._template
+            _LOG.warning(
+                "the model %r has no chat template, so it is probably a base model: turns are written as 'User: ...' "
+                "and 'Assistant: ...' lines; pass a chat template of your own to change that",
+                model_name,
+            )
+        self._folds_system = False
+        self._folds_system = not self._expresses_system_messages()
+        self.end_of_turn_ids = self._find_end_of_turn()
+
+    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        """The conversation as text. System messages go into the first user turn where the template has no such role.
+
+        Raises:
+            ChatTemplateError: the template refuses the order of the roles.
+        """
+        turns = fold_system_messages(messages) if self._folds_system else tuple(messages)
+        rows = [{"role": turn.role, "content": turn.content} for turn in turns]
+        roles = ", ".join(turn.role for turn in turns)
+        try:
+            text = self.tokenizer.apply_chat_template(
+                rows, chat_template=self._template, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except Exception:
+            # Jinja's own error may quote the conversation: its text and its traceback stay here.
+            raise ChatTemplateError(f"the chat template of {self._model_name!r} refuses the roles: {roles}") from None
+        return str(text)
+
+    def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the conversation, up to where the assistant's reply begins."""
+        return self._tokenize(self.render(messages, add_generation_prompt=True))
+
+    def encode_completion(self, prompt: Sequence[Message], completion: Sequence[Message]) -> ScoredTokens:
+        """Token ids of what follows `encode_prompt(prompt)`, and which of them are scored.
+
+        The conversation is rendered turn by turn; what each turn adds to the text before it is that turn's tokens. User
+        turns and the headers of turns are read by the model but not scored. What follows the last end-of-turn token
+        (ChatML's newline) is left out: a model never has to produce it.
+
+        Raises:
+            ChatTemplateError: rendering a longer conversation changes the text of a shorter one, so that no token can
+                be said to belong to one turn.
+        """
+        before = self.render(prompt, add_generation_prompt=True)
+        ids: list[int] = []
+        scored: list[bool] = []
+        for index, message in enumerate(completion):
+            is_reply = message.role == "assistant"
+            after = self.render((*prompt, *completion[: index + 1]), add_generation_prompt=not is_reply)
+            if not after.startswith(before):
+                raise ChatTemplateError(
+                    f"the chat template of {self._model_name!r} rewrites earlier turns when a turn is added, so the "
+                    f"assistant's tokens cannot be told apart in a completion of {len(completion)} messages; pass a "
+                    "chat template that only appends"
+                )
+            added = self._tokenize_after(before, after)
+            spoken = self._through_end_of_turn(added) if is_reply else 0
+            if is_reply and index == len(completion) - 1:
+                added = added[:spoken]
+            ids += added
+            scored += [position < spoken for position in range(len(added))]
+            before = after
+        return ScoredTokens(ids=tuple(ids), scored=tuple(scored))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of a reply: without special tokens and without white space around it."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def _tokenize(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _tokenize_after(self, before: str, after: str) -> list[int]:
+        # Tokenising the whole text gives a SentencePiece tokenizer no reason to open the turn with a space of its own.
+        # Where a token would straddle the boundary, the turn is tokenised by itself: the prompt's ids must not change.
+        head, whole = self._tokenize(before), self._tokenize(after)
+        if whole[: len(head)] == head:
+            return whole[len(head) :]
+        return self._tokenize(after[len(before) :])
+
+    def _through_end_of_turn(self, ids: Sequence[int]) -> int:
+        """How many of an assistant turn's tokens are its words and its end-of-turn token."""
+        ends = [position for position, token in enumerate(ids) if token in self.end_of_turn_ids]
+        return ends[-1] + 1 if ends else len(ids)
+
+    def _tokenizer_opens_with_bos(self) -> bool:
+        bos = self.tokenizer.bos_token_id
+        return bos is not None and list(self.tokenizer("a")["input_ids"])[:1] == [bos]
+
+    def _expresses_system_messages(self) -> bool:
+        user = Message(role="user", content="a")
+        try:
+            text = self.render((Message(role="system", content=_PROBE), user), add_generation_prompt=True)
+        except ChatTemplateError:
+            self.render((user,), add_generation_prompt=True)
+            return False
+        return _PROBE in text  # some templates drop the role without a word
+
+    def _find_end_of_turn(self) -> frozenset[int]:
+        """Special tokens that the template puts after an assistant's words; the tokenizer's own end of sequence."""
+        user = Message(role="user", content="a")
+        text = self.render((user, Message(role="assistant", content=_PROBE)), add_generation_prompt=False)
+        tail = self._tokenize(text[text.rfind(_PROBE) + len(_PROBE) :])
+        special = set(self.tokenizer.all_special_ids)
+        special |= {token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special}
+        found = [token for token in tail if token in special][:1]
+        return frozenset(int(token) for token in (*found, self.tokenizer.eos_token_id) if token is not None)
+
+
+def fold_system_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The same conversation without a system role: its text opens the first user turn, an empty line between."""
+    system = [message.content for message in messages if message.role == "system"]
+    turns = [message for message in messages if message.role != "system"]
+    if not system:
+        return tuple(turns)
+    for index, turn in enumerate(turns):
+        if turn.role == "user":
+            turns[index] = Message(role="user", content="\n\n".join([*system, turn.content]))
+            return tuple(turns)
+    return (Message(role="user", content="\n\n".join(system)), *turns)
+
+
+def shorten_prompt(
+    chat: ChatFormat, messages: Sequence[Message], *, max_tokens: int
+) -> tuple[list[int], tuple[Message, ...], bool]:
+    """Cuts a prompt from the left, keeping the system message (the persona) and the last user turn.
+
+    Whole turns go first, oldest first, so that what remains is a conversation that begins with the user. If the system
+    message and the last turn alone are too long, the beginning of the last turn goes, token by token.
+
+    Args:
+        max_tokens: at least 1.
+
+    Returns:
+        `(ids, kept, was_cut)`: at most `max_tokens` ids, the messages they come from, whether anything was cut.
+    """
+    ids = chat.encode_prompt(messages)
+    if len(ids) <= max_tokens:
+        return ids, tuple(messages), False
+    system = tuple(message for message in messages if message.role == "system")
+    turns = [message for message in messages if message.role != "system"]
+    while len(turns) > 1:
+        turns = turns[1:]
+        if turns[0].role != "user":
+            continue
+        ids = chat.encode_prompt((*system, *turns))
+        if len(ids) <= max_tokens:
+            return ids, (*system, *turns), True
+    kept = (*system, *turns)
+    # Everything before the last turn's own words is the system message and the header of the turn.
+    head = _shared_prefix(ids, chat.encode_prompt((*system, Message(role="user", content="\n#"))))
+    head = head[: max_tokens // 2] if len(head) >= max_tokens else head
+    return head + ids[len(ids) - (max_tokens - len(head)) :], kept, True
+
+
+def _shared_prefix(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    count = 0
+    while count < min(len(first), len(second)) and first[count] == second[count]:
+        count += 1
+    return list(first[:count])

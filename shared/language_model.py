@@ -1,0 +1,160 @@
+"""The seam to language models: any Hugging Face causal LM, loaded by hub name or path."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import logging as transformers_logging
+
+from shared.causal_lm import CompletionScores, LanguageModel, LanguageModelError, TextGenerator
+
+__all__ = [
+    "PACKAGED_MODEL",
+    "CompletionScores",
+    "LanguageModel",
+    "LanguageModelError",
+    "ModelConfig",
+    "TextGenerator",
+    "load_language_model",
+]
+
+_LOG = logging.getLogger(__name__)
+
+PACKAGED_MODEL = "tacit-tiny"
+_PACKAGED_DIRECTORY = Path(__file__).parent / "tiny_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which base model, and how it is held.
+
+    Attributes:
+        name: "tacit-tiny" (packaged), a directory, or a name on the Hugging Face hub.
+        revision: a hub revision; pin it where results must be repeatable.
+        dtype: of the base weights. Log-probabilities and adapters are float32 whatever it is.
+        device: "auto" takes CUDA, then MPS, then the CPU.
+        load_in_4bit: NF4 weights; needs CUDA and the extra `tacit[quantized]`.
+        attention: a model that lacks "sdpa" (Gemma 2) is run with "eager".
+        chat_template: a Jinja template instead of the tokenizer's own.
+    """
+
+    name: str = PACKAGED_MODEL
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    load_in_4bit: bool = False
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    chat_template: str | None = None
+
+
+def load_language_model(config: ModelConfig) -> LanguageModel:
+    """Loads a base model and its tokenizer. No code that comes with a model is ever run.
+
+    Raises:
+        LanguageModelError: no such model, hub out of reach, wrong files, missing extra or device. It says what to do.
+    """
+    source, public_name = _locate(config.name)
+    device = _pick_device(config.device)
+    quantization = _quantization(device) if config.load_in_4bit else None
+    with _loading(config.name, source), _without_progress_bars():
+        shape = AutoConfig.from_pretrained(source, revision=config.revision)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=config.revision,
+            dtype=config.dtype if config.dtype == "auto" else getattr(torch, config.dtype),
+            attn_implementation=_attention(config, shape),
+            quantization_config=quantization,
+            **({"device_map": {"": device}} if quantization is not None else {}),
+        )
+    if quantization is None:
+        model = model.to(device)
+    return LanguageModel(name=public_name, model=model, tokenizer=tokenizer, chat_template=config.chat_template)
+
+
+def _locate(name: str) -> tuple[str, str]:
+    """Where to read a model from, and the name by which it is known."""
+    if name == PACKAGED_MODEL:
+        if not (_PACKAGED_DIRECTORY / "config.json").is_file():
+            raise LanguageModelError(
+                f"this installation does not hold the packaged model {PACKAGED_MODEL!r}: install Tacit again, or make "
+                "the model with `tacit-sim pretrain`"
+            )
+        return str(_PACKAGED_DIRECTORY), PACKAGED_MODEL
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise LanguageModelError(
+                f"the directory {name!r} holds no config.json: name the directory that a Hugging Face model is saved in"
+            )
+        return str(path), path.resolve().name
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.exists():
+        raise LanguageModelError(f"there is no model directory {name!r}: check the path")
+    return name, name
+
+
+def _pick_device(asked: str) -> str:
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+    if not available[asked]:
+        raise LanguageModelError(
+            f"this machine has no {asked} device that PyTorch can use: choose device 'auto' or 'cpu'"
+        )
+    return asked
+
+
+def _quantization(device: str) -> BitsAndBytesConfig:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise LanguageModelError("4-bit loading needs bitsandbytes: pip install 'tacit[quantized]'")
+    if device != "cuda":
+        raise LanguageModelError(f"4-bit loading needs a CUDA device, and the model would be on {device!r}")
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+
+
+def _attention(config: ModelConfig, shape: object) -> str:
+    # Attention scores with a soft cap (Gemma 2) do not exist in PyTorch's fused kernel.
+    if config.attention == "sdpa" and getattr(shape, "attn_logit_softcapping", None) is not None:
+        _LOG.info("%s caps its attention scores: using eager attention instead of sdpa", config.name)
+        return "eager"
+    return config.attention
+
+
+@contextmanager
+def _loading(name: str, source: str) -> Iterator[None]:
+    """Turns whatever goes wrong in three libraries into one error that says what to do."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        kind = type(error).__name__
+        if Path(source).is_dir():
+            advice = (
+                "check that the directory holds config.json, tokenizer files and safetensors weights of one causal "
+                "language model that this version of transformers knows"
+            )
+        else:
+            advice = (
+                "check the spelling (owner/name), that the hub can be reached, and, for a gated model, that you are "
+                "logged in (huggingface-cli login); or download the model and give its directory"
+            )
+        _LOG.debug("loading %s failed", name, exc_info=True)
+        raise LanguageModelError(f"cannot load the language model {name!r} ({kind}): {advice}") from None
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    was_on = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            transformers_logging.enable_progress_bar()
