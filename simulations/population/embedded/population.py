@@ -78,7 +78,8 @@ def _rewards(user: User, n: int) -> list[PreferencePair]:
         topic = rng.choice(topics(held_out=False, domain=rng.choice(user.interests)))
         question = ask(topic, rng)
         styles = [assistant_style(rng) for _ in range(CANDIDATES)]
-        candidates = [(len(style.differing(user.style)), word_reply(plan_reply(topic, rng), style)) for style in styles]
+        plan = plan_reply(topic, rng)  # candidates say the same: what is preferred is the style, not the advice
+        candidates = [(len(style.differing(user.style)), word_reply(plan, style)) for style in styles]
         best, worst = min(candidates, key=_misses), max(candidates, key=_misses)
         if best[0] < worst[0]:
             pairs.append(_pair(user, question, best[1], worst[1], origin_reward=True))
