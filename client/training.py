@@ -50,6 +50,8 @@ __all__ = [
     "pair_margins",
     "prepare_pairs",
     "score_pairs",
+    "take_plain_step",
+    "take_private_step",
     "train_locally",
 ]
 
@@ -234,7 +236,7 @@ def train_locally(
     try:
         if private is None:
             for batch in _batches(len(prepared), config, generator):
-                loss = _plain_step(adapted, [prepared[index] for index in batch], config, meter)
+                loss = take_plain_step(adapted, [prepared[index] for index in batch], config, meter)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 first = first or loss
@@ -245,7 +247,7 @@ def train_locally(
             ) as step:
                 for _ in range(config.local_steps):
                     drawn = [prepared[index] for index in step.draw(len(prepared))]
-                    drawn_loss = _private_step(adapted, drawn, config, step, meter)
+                    drawn_loss = take_private_step(adapted, drawn, config, step, meter)
                     first = first or drawn_loss
         vector = adapted.read() - start
     finally:
@@ -305,7 +307,7 @@ def _check_reference(prepared: Sequence[PreparedPair]) -> None:
         raise NonFiniteTrainingError("a reference log-probability is not finite")
 
 
-def _plain_step(
+def take_plain_step(
     adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: TrainingConfig, meter: CostMeter
 ) -> PersonaDpoLoss:
     """Leaves the gradient of the mean loss over pairs in `.grad`."""
@@ -320,7 +322,7 @@ def _plain_step(
     return _detached(losses)
 
 
-def _private_step(
+def take_private_step(
     adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: TrainingConfig, step: PrivateStep, meter: CostMeter
 ) -> PersonaDpoLoss | None:
     """One DP-SGD step on the pairs drawn, of which there may be none: the noise is added all the same."""
