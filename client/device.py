@@ -1,0 +1,108 @@
+"""The device that a client runs on: its user's preference pairs and its own secret."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from flwr.app import Context
+
+from shared.conversation import PreferencePair
+from shared.preference_files import PreferenceFileError, read_preference_lines
+
+NOISE_KEY_BYTES = 32
+_NOISE_KEY_FILE = "noise.key"
+
+
+class DeviceError(RuntimeError):
+    """This device cannot take part: a setting or a file is missing or damaged. Holds no content; never leaves."""
+
+
+class Device(Protocol):
+    """What the client asks of the device it runs on."""
+
+    def pairs(self) -> Sequence[PreferencePair]:
+        """The user's pairs, possibly none. Raises `DeviceError`."""
+        ...
+
+    def noise_key(self) -> bytes:
+        """32 secret bytes, the same for as long as the device lives, never sent anywhere. Raises `DeviceError`."""
+        ...
+
+
+class InstalledDevice:
+    """A device whose pairs are a file and whose secret is another."""
+
+    def __init__(self, *, pairs_file: Path, state_directory: Path) -> None:
+        """Args:
+        pairs_file: preference JSONL in TRL's format (`shared.preference_lines`); `user_id` may be left out.
+        state_directory: the device's own, made with mode 0700 if it is missing.
+        """
+        self._pairs_file = pairs_file
+        self._state = state_directory
+
+    def pairs(self) -> tuple[PreferencePair, ...]:
+        """Read anew each time: the user's file may have grown."""
+        try:
+            lines = read_preference_lines(self._pairs_file, user_id_required=False)
+        except (OSError, PreferenceFileError) as error:
+            raise DeviceError(f"cannot read the device's pairs ({type(error).__name__})") from None
+        return tuple(line.pair for line in lines)
+
+    def noise_key(self) -> bytes:
+        """Made with mode 0600 on first use, whole or not at all, whoever else tries at the same moment."""
+        path = self._state / _NOISE_KEY_FILE
+        try:
+            if not path.exists():
+                self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _create_once(path, secrets.token_bytes(NOISE_KEY_BYTES))
+            if os.name == "posix" and path.stat().st_mode & 0o077:
+                raise DeviceError("the device's noise key can be read by others: set its mode to 0600")
+            key = path.read_bytes()
+        except OSError as error:
+            raise DeviceError(f"cannot keep the device's noise key ({type(error).__name__})") from None
+        if len(key) != NOISE_KEY_BYTES:
+            raise DeviceError("the device's noise key is damaged")
+        return key
+
+
+def open_installed_device(context: Context) -> InstalledDevice:
+    """The device named by a SuperNode's node configuration: `pairs="FILE" state-dir="DIRECTORY"`.
+
+    Raises:
+        DeviceError: either is missing.
+    """
+    found = [context.node_config.get(key) for key in ("pairs", "state-dir")]
+    pairs, state = (value if isinstance(value, str) and value else None for value in found)
+    if pairs is None or state is None:
+        raise DeviceError("the node configuration must name pairs=FILE and state-dir=DIRECTORY")
+    return InstalledDevice(pairs_file=Path(pairs), state_directory=Path(state))
+
+
+def device_number(context: Context) -> int:
+    """The number by which this device is known to cohorts: `device-number`, else Flower's partition, else the node id."""
+    for key in ("device-number", "partition-id"):
+        number = context.node_config.get(key)
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
+            return number
+    return context.node_id % 2**63
+
+
+def _create_once(path: Path, content: bytes) -> None:
+    # A link fails where the name exists: two processes end with one key, and no reader sees half of it.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+    finally:
+        Path(temporary).unlink(missing_ok=True)

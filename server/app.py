@@ -1,0 +1,57 @@
+"""The server as a Flower `ServerApp`: it reads a plan from the run configuration and runs it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import Strategy
+
+from server.releases import RunDirectory
+from server.rounds import Observe, run_rounds
+from server.strategies.adapter_averaging import AdapterAveraging
+from shared.adapter import attach_adapter
+from shared.language_model import load_language_model
+from shared.round_plan import FederationPlan, RunOutput, Scalar
+
+
+def build_server_app(
+    observe: Observe | None = None,
+    *,
+    run_config: dict[str, Scalar] | None = None,
+    wrap: Callable[[AdapterAveraging], Strategy] | None = None,
+) -> ServerApp:
+    """A ServerApp.
+
+    Args:
+        observe: called after each round's release.
+        run_config: instead of Flower's, where an engine cannot set that.
+        wrap: puts wrappers around the strategy.
+
+    The app raises PlanError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each says
+    what to do.
+    """
+    built = ServerApp()
+
+    @built.main()
+    def main(grid: Grid, context: Context) -> None:
+        config = context.run_config if run_config is None else run_config
+        plan, output = FederationPlan.from_run_config(config), RunOutput.from_run_config(config)
+        adapted = attach_adapter(load_language_model(plan.model), plan.adapter)
+        directory = RunDirectory(Path(output.directory), plan=plan, spec=adapted.spec)
+        run_rounds(
+            plan=plan,
+            adapted=adapted,
+            grid=grid,
+            directory=directory,
+            resume=output.resume,
+            observe=observe,
+            wrap=wrap,
+        )
+
+    return built
+
+
+app = build_server_app()

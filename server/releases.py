@@ -1,0 +1,228 @@
+"""A run's directory: every finished round, so that a killed run goes on where it was.
+
+    rounds.jsonl            one `RoundRecord` a line, appended and synced
+    checkpoint.safetensors  the last release and what it belongs to, replaced as a whole
+    adapter/                the last round's adapter as a PEFT directory, made when the run ends
+
+The checkpoint IS the release of its round: once it stands, that round is never computed again. It is written before the
+round's line, and carries it, so that a kill between the two loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from server.round_record import RoundRecord
+from shared.adapter import AdaptedModel, AdapterSpec
+from shared.round_plan import FederationPlan, PlanError
+
+_LOG = logging.getLogger(__name__)
+_FORMAT = "1"
+_VECTOR = "vector"
+
+
+class ReleaseError(RuntimeError):
+    """The run directory cannot be used, or a release must not be made. The message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Release:
+    """Attributes:
+    round_number: 0 for the untrained adapter.
+    vector: (d,) float32.
+    """
+
+    round_number: int
+    vector: NDArray[np.float32]
+
+
+class RunDirectory:
+    """The artefacts of one run. Every write is whole or not there."""
+
+    def __init__(self, path: Path, *, plan: FederationPlan, spec: AdapterSpec) -> None:
+        self.path = path
+        self._plan = plan
+        self._spec = spec
+
+    @property
+    def adapter(self) -> Path:
+        """The PEFT directory of a finished run."""
+        return self.path / "adapter"
+
+    def open(self, *, resume: bool) -> Release | None:
+        """Makes the directory, or finds the last release of a run to resume; None where there is none yet.
+
+        Raises:
+            ReleaseError: a run stands there and `resume` is off, it followed another plan or model (the differing keys
+                are named), the checkpoint is damaged, or the directory cannot be written.
+        """
+        with self._explained("use"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for left_over in self.path.glob(".writing-*"):
+                shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+            if not self._checkpoint.exists():
+                self._rounds.unlink(missing_ok=True)
+                self._write(self.path / ".writable", b"")
+                (self.path / ".writable").unlink()
+                return None
+            if not resume:
+                raise ReleaseError(f"{self.path} holds a run already: resume it, or name another directory")
+            state, vector = self._read_checkpoint()
+        self._check_same_run(state)
+        last = RoundRecord.from_json(str(state["record"]))
+        with self._explained("mend"):
+            self._mend_rounds(last)
+        return Release(round_number=last.round_number, vector=vector)
+
+    def commit(self, vector: NDArray[np.float32], record: RoundRecord) -> None:
+        """Makes the release of a finished round, then its line.
+
+        Raises:
+            ReleaseError: the vector is not finite or not the adapter's, or it cannot be written; the release before
+                stands.
+        """
+        if vector.shape != (self._spec.dimension,) or vector.dtype != np.float32:
+            raise ReleaseError("a release must be a float32 vector of the adapter's size")
+        if not np.isfinite(vector).all():
+            raise ReleaseError(
+                f"round {record.round_number} ended with numbers that are not finite: it is not released"
+            )
+        metadata = {
+            "format": _FORMAT,
+            "plan": json.dumps(self._plan.to_run_config()),
+            "spec": self._spec.digest(),
+            "record": record.to_json(),
+        }
+        with self._explained("write the release to"):
+            self._write(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
+            with self._rounds.open("a", encoding="utf-8") as file:
+                file.write(record.to_json() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def finish(self, adapted: AdaptedModel, vector: NDArray[np.float32]) -> Path:
+        """Writes the last release as a PEFT directory, whole or not at all. Raises: ReleaseError."""
+        adapted.load(vector)
+        with self._explained("write the adapter to"):
+            made = Path(tempfile.mkdtemp(dir=self.path, prefix=".writing-"))
+            try:
+                made.chmod(0o755)
+                adapted.save(made)
+                for file in made.iterdir():
+                    _sync(file)
+                if self.adapter.exists():
+                    shutil.rmtree(self.adapter)
+                made.replace(self.adapter)
+            except BaseException:
+                shutil.rmtree(made, ignore_errors=True)
+                raise
+            _sync(self.path)
+        return self.adapter
+
+    def records(self) -> tuple[RoundRecord, ...]:
+        """The rounds so far; a last line that was cut short is left out. Raises: ReleaseError."""
+        return read_rounds(self.path)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def _rounds(self) -> Path:
+        return self.path / "rounds.jsonl"
+
+    def _read_checkpoint(self) -> tuple[dict[str, object], NDArray[np.float32]]:
+        try:
+            with safe_open(self._checkpoint, framework="numpy") as file:
+                metadata: dict[str, str] = file.metadata() or {}
+                vector: NDArray[np.float32] = file.get_tensor(_VECTOR)
+            state: dict[str, object] = {**metadata, "plan": json.loads(metadata["plan"])}
+            RoundRecord.from_json(metadata["record"])
+        except (SafetensorError, KeyError, ValueError):
+            raise ReleaseError(f"the checkpoint in {self.path} is damaged: start anew in another directory") from None
+        return state, vector
+
+    def _check_same_run(self, state: dict[str, object]) -> None:
+        try:
+            then = FederationPlan.from_run_config(state["plan"])  # type: ignore[arg-type]  # checked by the parser
+        except (PlanError, AttributeError) as error:
+            raise ReleaseError(
+                f"the run in {self.path} followed a plan that this version cannot read: {error}"
+            ) from None
+        changed = self._plan.differences(then)
+        if changed:
+            raise ReleaseError(f"the run in {self.path} followed another plan; it differs in: {', '.join(changed)}")
+        if state.get("spec") != self._spec.digest():
+            raise ReleaseError(f"the run in {self.path} trained another base model under the same name")
+
+    def _mend_rounds(self, last: RoundRecord) -> None:
+        """Leaves exactly one whole line a released round."""
+        kept = [record for record in self.records() if record.round_number < last.round_number]
+        lines = "".join(record.to_json() + "\n" for record in [*kept, last])
+        self._write(self._rounds, lines.encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".writing-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync(self.path)
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ReleaseError(f"cannot {doing} {self.path}: {error.strerror or type(error).__name__}") from error
+
+
+def read_rounds(path: Path) -> tuple[RoundRecord, ...]:
+    """The records in a run directory, in order; a last line that was cut short is left out.
+
+    Raises:
+        ReleaseError: another line is damaged.
+    """
+    file = path / "rounds.jsonl"
+    if not file.exists():
+        return ()
+    lines = file.read_bytes().split(b"\n")
+    records: list[RoundRecord] = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            records.append(RoundRecord.from_json(line.decode()))
+        except ValueError:
+            if number == len(lines):  # without its newline: the process died in the middle of it
+                _LOG.warning("the last line of %s was cut short", file)
+                break
+            raise ReleaseError(f"{file}, line {number}: damaged") from None
+    return tuple(records)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

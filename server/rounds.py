@@ -1,0 +1,123 @@
+"""The loop over rounds: ask a cohort, step, release; from the last release on.
+
+Flower's `Strategy.start` cannot begin at a later round, and does not say which node failed: this loop calls the same two
+methods of a `Strategy` and exchanges the messages itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from flwr.app import ArrayRecord, ConfigRecord, Message
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+
+from server.exchange import exchange
+from server.releases import RunDirectory
+from server.roster import call_roll
+from server.round_record import NodeFailure, RoundRecord
+from server.strategies.adapter_averaging import AdapterAveraging
+from shared.adapter import AdaptedModel
+from shared.messages import from_array_record, to_array_record
+from shared.round_plan import FederationPlan
+
+_LOG = logging.getLogger(__name__)
+
+Observe = Callable[[RoundRecord], None]
+
+
+class TooFewRepliesError(RuntimeError):
+    """A round had fewer usable replies than the plan's minimum in each attempt. The last release stands."""
+
+
+def run_rounds(
+    *,
+    plan: FederationPlan,
+    adapted: AdaptedModel,
+    grid: Grid,
+    directory: RunDirectory,
+    resume: bool = False,
+    observe: Observe | None = None,
+    wrap: Callable[[AdapterAveraging], Strategy] | None = None,
+) -> None:
+    """Runs a plan to its end and leaves its artefacts in `directory`.
+
+    Args:
+        adapted: the base model with a fresh adapter.
+        observe: called after each round's release.
+        wrap: puts wrappers around the strategy.
+
+    Raises:
+        RosterError, TooFewRepliesError, ReleaseError: see there. What was released stands, and can be resumed.
+    """
+    release = directory.open(resume=resume)
+    vector = adapted.read() if release is None else release.vector
+    finished = 0 if release is None else release.round_number
+    if finished < plan.rounds:
+        roster = call_roll(grid, devices=plan.devices, timeout=plan.round_timeout)
+        averaging = AdapterAveraging(plan=plan, spec=adapted.spec, roster=roster)
+        strategy = averaging if wrap is None else wrap(averaging)
+        strategy.summary()
+        for number in range(finished + 1, plan.rounds + 1):
+            arrays, record = _run_round(number, to_array_record(vector), plan, grid, strategy, averaging)
+            vector = from_array_record(arrays, dimension=adapted.spec.dimension)
+            directory.commit(vector, record)
+            if observe is not None:
+                observe(record)
+    directory.finish(adapted, vector)
+
+
+def _run_round(
+    number: int,
+    arrays: ArrayRecord,
+    plan: FederationPlan,
+    grid: Grid,
+    strategy: Strategy,
+    averaging: AdapterAveraging,
+) -> tuple[ArrayRecord, RoundRecord]:
+    began = time.perf_counter()
+    failures: list[NodeFailure] = []
+    for attempt in range(1, plan.attempts + 1):
+        if attempt > 1:
+            averaging.roster = call_roll(grid, devices=plan.minimum_replies, timeout=plan.round_timeout)
+        messages = list(strategy.configure_train(number, arrays, ConfigRecord({"attempt": attempt}), grid))
+        replies = [reply for reply in exchange(grid, messages, timeout=plan.round_timeout) if reply is not None]
+        stepped, _ = strategy.aggregate_train(number, replies)
+        outcome = averaging.outcome
+        if outcome is None:
+            raise RuntimeError("a strategy wrapper did not pass the replies on")
+        failures += outcome.failures
+        if stepped is not None:
+            return stepped, RoundRecord(
+                round_number=number,
+                rounds=plan.rounds,
+                attempts=attempt,
+                cohort=outcome.cohort,
+                replies=outcome.replies,
+                no_pairs=outcome.no_pairs,
+                failures=tuple(failures),
+                seconds=time.perf_counter() - began,
+                bytes_down=_size(messages),
+                bytes_up=_size(replies),
+                step_norm=outcome.step_norm,
+                metrics=outcome.metrics,
+            )
+        _LOG.warning(
+            "round %d, attempt %d: %d usable replies, and the plan asks for %d",
+            number, attempt, outcome.replies, plan.minimum_replies,
+        )  # fmt: skip
+    reasons = sorted({failure.reason for failure in failures})
+    raise TooFewRepliesError(
+        f"round {number} had {averaging.outcome.replies if averaging.outcome else 0} usable replies of the "
+        f"{plan.minimum_replies} that the plan asks for, {plan.attempts} times: "
+        f"{'; '.join(reasons) or 'no device had pairs'}. The rounds before it are released: fix the cause and resume"
+    )
+
+
+def _size(messages: Sequence[Message]) -> int:
+    """Bytes of the largest of the first few messages, as Flower serialises them."""
+    sizes = [sum(len(part.deflate()) for part in get_all_nested_objects(message).values()) for message in messages[:4]]
+    return max(sizes, default=0)

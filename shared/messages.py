@@ -1,0 +1,302 @@
+"""What server and devices say to each other: typed values, and their only way to and from Flower's records.
+
+The shared parameters travel as one flat vector of little-endian float32 bytes. Not as Flower's default NumPy files,
+whose own headers could announce any shape: here a length check comes before any memory is taken.
+
+Parsing trusts nothing: an unknown record or key, a wrong type, shape or length, or a number that is not finite is a
+`MessageError`. In a private run a reply holds a status and a vector, and no other number about the device's data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, cast, get_args
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from shared.round_plan import FederationPlan, PlanError
+
+SCHEMA_VERSION = 1
+ROLL_CALL = "query.roll_call"
+TRAIN = "train"
+# 1 GiB: a guard against a peer that announces more memory than anyone has, far above any adapter.
+MAX_SHARED_PARAMETERS = 2**28
+
+_VECTOR_ENCODING = "tacit.float32-le"
+_VECTOR = "vector"
+
+ReplyStatus = Literal[
+    "trained",
+    "no-pairs",
+    "bad-request",
+    "wrong-model",
+    "unsupported-model",
+    "unreadable-pairs",
+    "not-finite",
+    "failed",
+]
+REPLY_STATUSES: tuple[ReplyStatus, ...] = get_args(ReplyStatus)
+
+
+class MessageError(ValueError):
+    """A message is not what it must be. The text names the part at fault and never quotes it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class TrainRequest:
+    """What the server asks of a device in a round.
+
+    Attributes:
+        round_number, attempt: from 1; a round is asked again, as another attempt, if too few replied.
+        plan: of the whole run.
+        spec_digest, base_fingerprint: what the server's adapter and base model are.
+        training_seed: of local choices in a run without privacy; a private one draws from the device's own key.
+        vector: (d,) float32, the adapter at the start of the round.
+    """
+
+    round_number: int
+    attempt: int
+    plan: FederationPlan
+    spec_digest: str
+    base_fingerprint: str
+    training_seed: int
+    vector: NDArray[np.float32]
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over everything above: the same for identical requests only."""
+        said = json.dumps([SCHEMA_VERSION, self._scalars(), self.plan.to_run_config()], sort_keys=True)
+        return hashlib.sha256(said.encode() + b"\0" + _to_bytes(self.vector)).hexdigest()
+
+    def to_record(self) -> RecordDict:
+        """As Flower's records."""
+        return RecordDict(
+            {
+                "request": ConfigRecord({"schema": SCHEMA_VERSION, **self._scalars()}),
+                "plan": ConfigRecord({**self.plan.to_run_config()}),
+                "shared": to_array_record(self.vector),
+            }
+        )
+
+    @classmethod
+    def from_record(cls, record: RecordDict) -> TrainRequest:
+        """Raises: MessageError."""
+        _check_names("message", record, {"request", "plan", "shared"})
+        said = _scalars_of(record, "request", _REQUEST_KEYS)
+        try:
+            plan = FederationPlan.from_run_config(_config(record, "plan"))
+        except PlanError as error:
+            raise MessageError(f"plan: {error}") from None
+        request = cls(
+            round_number=cast(int, said["round"]),
+            attempt=cast(int, said["attempt"]),
+            plan=plan,
+            spec_digest=cast(str, said["spec"]),
+            base_fingerprint=cast(str, said["base"]),
+            training_seed=cast(int, said["training-seed"]),
+            vector=from_array_record(_array_record(record, "shared")),
+        )
+        if said["plan"] != plan.digest():
+            raise MessageError("request.plan: is not the digest of the plan beside it")
+        if not 1 <= request.round_number <= plan.rounds or not 1 <= request.attempt <= plan.attempts:
+            raise MessageError("request.round: no such round or attempt in the plan")
+        if request.training_seed < 0:
+            raise MessageError("request.training-seed: must not be negative")
+        return request
+
+    def _scalars(self) -> dict[str, int | str]:
+        return {
+            "round": self.round_number,
+            "attempt": self.attempt,
+            "plan": self.plan.digest(),
+            "spec": self.spec_digest,
+            "base": self.base_fingerprint,
+            "training-seed": self.training_seed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicMetrics:
+    """Figures about a device's data and training. Only a run WITHOUT privacy sends them.
+
+    Attributes:
+        loss, accuracy: before the first local step.
+        pairs: used in training.
+        update_norm: L2, before clipping.
+        forwards, tokens: what was really run, reference passes included.
+        seconds: of training.
+    """
+
+    loss: float
+    accuracy: float
+    pairs: int
+    update_norm: float
+    forwards: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class TrainReply:
+    """What a device answers.
+
+    Attributes:
+        status: "trained", or why there is no update. A code, never a text.
+        request_digest: of the request it answers; "" if that could not be read.
+        vector: (d,) float32, clipped; None unless trained.
+        metrics: None in a private run.
+    """
+
+    status: ReplyStatus
+    request_digest: str
+    vector: NDArray[np.float32] | None = None
+    metrics: PublicMetrics | None = None
+
+    def to_record(self) -> RecordDict:
+        """As Flower's records."""
+        record = RecordDict(
+            {
+                "reply": ConfigRecord(
+                    {"schema": SCHEMA_VERSION, "status": self.status, "request": self.request_digest},
+                )
+            }
+        )
+        if self.vector is not None:
+            record["update"] = to_array_record(self.vector)
+        if self.metrics is not None:
+            record["metrics"] = MetricRecord(asdict(self.metrics))
+        return record
+
+    @classmethod
+    def from_record(cls, record: RecordDict, *, dimension: int, private: bool) -> TrainReply:
+        """Args:
+            dimension: d, which an update must have.
+            private: whether the plan forbids figures about the device's data.
+
+        Raises:
+            MessageError: see the module.
+        """
+        said = _scalars_of(record, "reply", _REPLY_KEYS)
+        status = said["status"]
+        if status not in REPLY_STATUSES:
+            raise MessageError("reply.status: unknown")
+        trained = status == "trained"
+        allowed = {"reply"} | ({"update"} if trained else set()) | ({"metrics"} if trained and not private else set())
+        _check_names("message", record, allowed)
+        vector = from_array_record(_array_record(record, "update"), dimension=dimension) if trained else None
+        metrics = _metrics(record) if trained and not private else None
+        return cls(
+            status=status,
+            request_digest=cast(str, said["request"]),
+            vector=vector,
+            metrics=metrics,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollCallReply:
+    """Which device a node is: a number that stays the same while Flower's node ids change from run to run."""
+
+    device: int
+
+    def to_record(self) -> RecordDict:
+        """As Flower's records."""
+        return RecordDict({"roll-call": ConfigRecord({"schema": SCHEMA_VERSION, "device": self.device})})
+
+    @classmethod
+    def from_record(cls, record: RecordDict) -> RollCallReply:
+        """Raises: MessageError."""
+        _check_names("message", record, {"roll-call"})
+        device = cast(int, _scalars_of(record, "roll-call", {"device": int})["device"])
+        if device < 0:
+            raise MessageError("roll-call.device: must not be negative")
+        return cls(device=device)
+
+
+def to_array_record(vector: NDArray[np.float32]) -> ArrayRecord:
+    """A flat float32 vector as a record of one array."""
+    data = _to_bytes(vector)
+    return ArrayRecord({_VECTOR: Array(dtype="float32", shape=(vector.size,), stype=_VECTOR_ENCODING, data=data)})
+
+
+def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> NDArray[np.float32]:
+    """The vector of a record that `to_array_record` made, checked before it is believed.
+
+    Raises:
+        MessageError: another array, encoding, type, shape or length; or a number that is not finite.
+    """
+    _check_names("array record", record, {_VECTOR})
+    array = record[_VECTOR]
+    if array.dtype != "float32" or array.stype != _VECTOR_ENCODING:
+        raise MessageError("vector: must be float32 numbers, little-endian")
+    if len(array.shape) != 1 or not 1 <= array.shape[0] <= MAX_SHARED_PARAMETERS:
+        raise MessageError("vector: must be flat, and not larger than any adapter")
+    if dimension is not None and array.shape[0] != dimension:
+        raise MessageError(f"vector: must hold {dimension} numbers")
+    if len(array.data) != 4 * array.shape[0]:
+        raise MessageError("vector: its bytes do not match its shape")
+    vector = np.frombuffer(array.data, dtype="<f4").astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise MessageError("vector: holds NaN or infinity")
+    return vector
+
+
+_REQUEST_KEYS: dict[str, type] = {
+    "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
+}  # fmt: skip
+_REPLY_KEYS: dict[str, type] = {"status": str, "request": str}
+
+
+def _to_bytes(vector: NDArray[np.float32]) -> bytes:
+    return vector.astype("<f4").tobytes()
+
+
+def _check_names(where: str, found: Mapping[str, object], expected: set[str]) -> None:
+    unknown, missing = set(found) - expected, expected - set(found)
+    if unknown or missing:
+        # Unknown names are a peer's words: counted, not quoted.
+        raise MessageError(f"{where}: {len(unknown)} unknown parts, missing: {', '.join(sorted(missing)) or 'none'}")
+
+
+def _config(record: RecordDict, name: str) -> ConfigRecord:
+    part = record.get(name)
+    if not isinstance(part, ConfigRecord):
+        raise MessageError(f"{name}: must be a config record")
+    return part
+
+
+def _array_record(record: RecordDict, name: str) -> ArrayRecord:
+    part = record.get(name)
+    if not isinstance(part, ArrayRecord):
+        raise MessageError(f"{name}: must be an array record")
+    return part
+
+
+def _scalars_of(record: RecordDict, name: str, expected: Mapping[str, type]) -> dict[str, object]:
+    part = _config(record, name)
+    _check_names(name, part, {"schema", *expected})
+    if part["schema"] != SCHEMA_VERSION:
+        raise MessageError(f"{name}.schema: this side speaks version {SCHEMA_VERSION}")
+    for key, kind in expected.items():
+        if type(part[key]) is not kind:
+            raise MessageError(f"{name}.{key}: wrong type")
+    return {key: part[key] for key in expected}
+
+
+def _metrics(record: RecordDict) -> PublicMetrics:
+    part = record.get("metrics")
+    if not isinstance(part, MetricRecord):
+        raise MessageError("metrics: must be a metric record")
+    _check_names("metrics", part, {item.name for item in fields(PublicMetrics)})
+    values: dict[str, float] = {}
+    for item in fields(PublicMetrics):
+        value, kind = part[item.name], float if item.type == "float" else int
+        if type(value) is not kind or not math.isfinite(value) or value < 0:
+            raise MessageError(f"metrics.{item.name}: must be a finite {kind.__name__} of at least 0")
+        values[item.name] = value
+    return PublicMetrics(**cast("dict[str, int]", values))

@@ -1,0 +1,69 @@
+"""Simulated devices: a population behind the client's `Device`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flwr.app import Context
+
+from client.device import NOISE_KEY_BYTES, DeviceError, device_number
+from shared.conversation import PreferencePair
+from simulations.population.protocol import Population
+
+_SECRET_FILE = "simulated-devices.key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedDevice:
+    """Device `index` of a population. Its noise key is derived, so that a resumed run draws the same noise."""
+
+    population: Population
+    index: int
+    secret: bytes = field(repr=False)
+
+    def pairs(self) -> tuple[PreferencePair, ...]:
+        """Made when asked for."""
+        return tuple(self.population.pairs(self.index))
+
+    def noise_key(self) -> bytes:
+        """By HKDF-SHA256 from the run's secret and the index."""
+        info = f"tacit/simulated-device/{self.index}".encode()
+        return HKDF(algorithm=SHA256(), length=NOISE_KEY_BYTES, salt=None, info=info).derive(self.secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedDevices:
+    """Opens the device of a context, in whatever process: picklable, and nothing is made before it is asked for."""
+
+    population: Population
+    secret: bytes = field(repr=False)
+
+    def __call__(self, context: Context) -> SimulatedDevice:
+        """Raises: DeviceError: the population has no such device."""
+        number = device_number(context)
+        if number >= len(self.population):
+            raise DeviceError("the population has no such device")
+        return SimulatedDevice(population=self.population, index=number, secret=self.secret)
+
+
+def open_population(population: Population, *, directory: Path, private: bool) -> SimulatedDevices:
+    """The devices of a run. A private run keeps its secret beside its results (mode 0600); another needs none kept."""
+    if not private:
+        return SimulatedDevices(population=population, secret=secrets.token_bytes(NOISE_KEY_BYTES))
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / _SECRET_FILE
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(NOISE_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    secret = path.read_bytes()
+    if len(secret) != NOISE_KEY_BYTES:
+        raise DeviceError(f"{path} is damaged: start anew in another directory")
+    return SimulatedDevices(population=population, secret=secret)

@@ -1,0 +1,107 @@
+"""A federation small enough for a test: a random model on disk, a population of a few devices, a short plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from shared.adapter import AdapterConfig
+from shared.conversation import PreferencePair
+from shared.language_model import ModelConfig
+from shared.round_plan import FederationPlan, PairPrivacyTerms, TrainingTerms
+from tests.tiny import language_model, message
+
+MARKER = "zanzibarquokka"
+_KEPT: list[TemporaryDirectory[str]] = []
+
+
+@cache
+def model_directory() -> str:
+    """A random Llama with its tokenizer, saved once a process."""
+    kept = TemporaryDirectory(prefix="tacit-test-model-")
+    _KEPT.append(kept)
+    path = Path(kept.name) / "random-llama"
+    made = language_model("llama")
+    made.model.save_pretrained(path)
+    made.tokenizer.save_pretrained(path)
+    return str(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewDevices:
+    """A population whose device i holds i % 3 + 1 pairs, each with a marker that must never leave.
+
+    Attributes:
+        without_pairs: devices that hold none.
+        dying: devices at which the process that asks for their pairs dies.
+    """
+
+    devices: int = 4
+    without_pairs: tuple[int, ...] = ()
+    failing: tuple[int, ...] = ()
+    dying: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "few"
+
+    def __len__(self) -> int:
+        return self.devices
+
+    def pairs(self, index: int) -> tuple[PreferencePair, ...]:
+        if index in self.dying:
+            import os
+
+            os._exit(9)
+        if index in self.failing:
+            raise RuntimeError(f"an exception that quotes {MARKER}")
+        if index in self.without_pairs:
+            return ()
+        return tuple(_pair(index, place) for place in range(index % 3 + 1))
+
+
+def _pair(index: int, place: int) -> PreferencePair:
+    return PreferencePair(
+        prompt=(message("user", f"How does bread {index} rise {MARKER}?"),),
+        chosen=(message("assistant", f"Yeast eats sugar {index} {place} {MARKER}."),),
+        rejected=(message("assistant", f"By itself {place} {MARKER}!"),),
+        persona=f"a beginner called {MARKER}",
+    )
+
+
+def plan(
+    *,
+    rounds: int = 2,
+    cohort_size: int = 3,
+    devices: int = 4,
+    minimum_replies: int = 1,
+    attempts: int = 1,
+    private: bool = False,
+    seed: int = 0,
+    round_timeout: float = 60.0,
+) -> FederationPlan:
+    """A plan over `model_directory()`."""
+    return FederationPlan(
+        model=ModelConfig(name=model_directory(), device="cpu"),
+        adapter=AdapterConfig(rank=2),
+        training=TrainingTerms(learning_rate=1.0, max_prompt_tokens=64, max_completion_tokens=32),
+        pair_privacy=PairPrivacyTerms(noise_multiplier=1.0, sample_rate=1.0, max_grad_norm=0.5) if private else None,
+        rounds=rounds,
+        cohort_size=cohort_size,
+        devices=devices,
+        minimum_replies=minimum_replies,
+        attempts=attempts,
+        round_timeout=round_timeout,
+        seed=seed,
+    )
+
+
+def adapter_vector(directory: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """The last release of a run directory."""
+    from safetensors.numpy import load_file
+
+    return load_file(directory / "checkpoint.safetensors")["vector"]
