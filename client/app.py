@@ -1,8 +1,8 @@
 """The client as a Flower `ClientApp`: it answers a roll call and requests to train.
 
 Nothing that goes wrong on a device travels as text: Flower would put an exception's message on the wire, and a message
-can quote a person. Every failure is answered with a code of `shared.messages.ReplyStatus`; the device's own log gets the
-exception's type.
+can quote a person. Every failure is answered with a code of `shared.messages.ReplyStatus`; the device's own log gets
+the exception's type.
 """
 
 from __future__ import annotations

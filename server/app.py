@@ -30,8 +30,8 @@ def build_server_app(
         run_config: instead of Flower's, where an engine cannot set that.
         wrap: puts wrappers around the strategy.
 
-    The app raises PlanError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each says
-    what to do.
+    The app raises PlanError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each
+    says what to do.
     """
     built = ServerApp()
 

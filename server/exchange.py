@@ -17,7 +17,7 @@ _PULLED_AT_ONCE = 256
 
 
 def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list[Message | None]:
-    """Replies in the order of the messages; None for a message that was not taken, or not answered in `timeout` seconds.
+    """Replies in the order of the messages; None for one that was not taken, or not answered in `timeout` seconds.
 
     A message to a node that is offline is left for when it comes back, within the timeout: to pull it earlier would
     make Flower burn it.

@@ -1,7 +1,7 @@
 """Who can be asked: the devices that answered the roll call, by number.
 
-Cohorts are drawn over device numbers. Flower's node ids are drawn anew in every simulation, so a seed could not repeat a
-run with them.
+Cohorts are drawn over device numbers. Flower's node ids are drawn anew in every simulation, so a seed could not repeat
+a run with them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The loop over rounds: ask a cohort, step, release; from the last release on.
 
-Flower's `Strategy.start` cannot begin at a later round, and does not say which node failed: this loop calls the same two
-methods of a `Strategy` and exchanges the messages itself.
+Flower's `Strategy.start` cannot begin at a later round, and does not say which node failed: this loop calls the same
+two methods of a `Strategy` and exchanges the messages itself.
 """
 
 from __future__ import annotations

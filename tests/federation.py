@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from shared.adapter import AdapterConfig
 from shared.conversation import PreferencePair
@@ -37,6 +40,7 @@ class FewDevices:
 
     Attributes:
         without_pairs: devices that hold none.
+        failing: devices at which an exception quotes the user.
         dying: devices at which the process that asks for their pairs dies.
     """
 
@@ -54,8 +58,6 @@ class FewDevices:
 
     def pairs(self, index: int) -> tuple[PreferencePair, ...]:
         if index in self.dying:
-            import os
-
             os._exit(9)
         if index in self.failing:
             raise RuntimeError(f"an exception that quotes {MARKER}")
@@ -100,8 +102,7 @@ def plan(
     )
 
 
-def adapter_vector(directory: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def adapter_vector(directory: Path) -> NDArray[np.float32]:
     """The last release of a run directory."""
-    from safetensors.numpy import load_file
-
-    return load_file(directory / "checkpoint.safetensors")["vector"]
+    vector: NDArray[np.float32] = load_file(directory / "checkpoint.safetensors")["vector"]
+    return vector

@@ -6,6 +6,9 @@ way in, and leaves cohort, checks and step to it.
 
 from __future__ import annotations
 
+# Flower's interface names arguments that not every strategy needs.
+# ruff: noqa: ARG002
+
 import logging
 import statistics
 from collections.abc import Iterable, Sequence

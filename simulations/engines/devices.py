@@ -13,9 +13,10 @@ from flwr.app import Context
 
 from client.device import NOISE_KEY_BYTES, DeviceError, device_number
 from shared.conversation import PreferencePair
+from shared.round_plan import FederationPlan, PlanError
 from simulations.population.protocol import Population
 
-_SECRET_FILE = "simulated-devices.key"
+_SECRET_FILE = "simulated-devices.key"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,14 @@ class SimulatedDevices:
         if number >= len(self.population):
             raise DeviceError("the population has no such device")
         return SimulatedDevice(population=self.population, index=number, secret=self.secret)
+
+
+def check_population(plan: FederationPlan, population: Population) -> None:
+    """Raises: PlanError: the plan waits for another number of devices, so that cohorts would differ by engine."""
+    if plan.devices != len(population):
+        raise PlanError(
+            f"federation.devices: is {plan.devices}, and the population has {len(population)}: they must be equal"
+        )
 
 
 def open_population(population: Population, *, directory: Path, private: bool) -> SimulatedDevices:

@@ -26,7 +26,7 @@ from client.device import Device
 from server.app import build_server_app
 from server.rounds import Observe
 from shared.round_plan import FederationPlan, RunOutput
-from simulations.engines.devices import open_population
+from simulations.engines.devices import check_population, open_population
 from simulations.engines.wire import Packet, pack, set_message_id, unpack
 from simulations.engines.workers import Handle, WorkerPool
 from simulations.population.protocol import Population
@@ -128,7 +128,12 @@ class InlineGrid(Grid):
         """The replies, each once."""
         return [self._replies.pop(identity) for identity in message_ids if identity in self._replies]
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+    def send_and_receive(
+        self,
+        messages: Iterable[Message],
+        *,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> Iterable[Message]:
         """Pushes and pulls."""
         return self.pull_messages(self.push_messages(messages))
 
@@ -158,6 +163,7 @@ def run_inline(
     Raises:
         What `server.app` says. KeyboardInterrupt: the rounds that were released stand, and can be resumed.
     """
+    check_population(plan, population)
     devices = open_population(population, directory=directory, private=plan.pair_privacy is not None)
     open_client = OpenClient(open_device=devices)
     count_of = default_processes(plan) if processes is None else processes

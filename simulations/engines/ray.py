@@ -1,0 +1,109 @@
+"""The engine `ray`: Flower's simulation runtime, which spreads devices over Ray's actors and machines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from client.app import build_client_app
+from server.app import build_server_app
+from server.rounds import Observe
+from shared.round_plan import FederationPlan, RunOutput
+from simulations.engines.devices import check_population, open_population
+from simulations.population.protocol import Population
+
+
+class RayMissingError(RuntimeError):
+    """Ray is not installed: the message says how to get it."""
+
+
+def run_ray(
+    plan: FederationPlan,
+    population: Population,
+    *,
+    directory: Path,
+    resume: bool = False,
+    processes: int | None = None,
+    observe: Observe | None = None,
+) -> None:
+    """Runs a plan over a population and leaves the run directory (`server.releases`).
+
+    The server runs in this process, and the devices in actors of one core each. The adapter is that of `run_inline`, to
+    float tolerance.
+
+    Args:
+        processes: cores that Ray may use; None is two, or what there is.
+        observe: called after each round's release.
+
+    Raises:
+        RayMissingError: and what `server.app` says.
+    """
+    check_population(plan, population)
+    devices = open_population(population, directory=directory, private=plan.pair_privacy is not None)
+    # Absolute, since the runtime may change the working directory.
+    output = RunOutput(directory=str(directory.absolute()), resume=resume)
+    cores = processes if processes else min(2, os.cpu_count() or 1)
+    with _quiet_flower():
+        from flwr.simulation import run_simulation
+
+        try:
+            import ray
+        except ImportError:
+            raise RayMissingError("the engine 'ray' needs Ray: pip install 'tacit[sim]'") from None
+        try:
+            run_simulation(
+                server_app=build_server_app(observe, run_config=plan.to_run_config() | output.to_run_config()),
+                client_app=build_client_app(devices),
+                num_supernodes=len(population),
+                backend_config={
+                    "init_args": {
+                        "num_cpus": cores,
+                        "num_gpus": 0,
+                        "include_dashboard": False,
+                        "logging_level": logging.ERROR,
+                        "log_to_driver": False,
+                    },
+                    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+                },
+            )
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _quiet_flower() -> Iterator[None]:
+    """No telemetry, no files in the user's home, no deprecation notices about the one entry point there is."""
+    from flwr.supercore import telemetry
+
+    logger = logging.getLogger("flwr")
+    level, telemetry_was = logger.level, telemetry.FLWR_TELEMETRY_ENABLED
+    with tempfile.TemporaryDirectory(prefix="tacit-flower-") as home:
+        wanted = {
+            "FLWR_HOME": home,
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_DEDUP_LOGS": "0",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+            # Ray's workers must find the same packages as this process, wherever they are started.
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        telemetry.FLWR_TELEMETRY_ENABLED = "0"  # read from the environment when it was imported
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            telemetry.FLWR_TELEMETRY_ENABLED = telemetry_was
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
