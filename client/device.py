@@ -84,7 +84,7 @@ def open_installed_device(context: Context) -> InstalledDevice:
 
 
 def device_number(context: Context) -> int:
-    """How cohorts know this device: `device-number` of its node configuration, else Flower's partition, else node id."""
+    """How cohorts know this device: its node configuration's `device-number`, else its partition, else its node id."""
     for key in ("device-number", "partition-id"):
         number = context.node_config.get(key)
         if isinstance(number, int) and not isinstance(number, bool) and number >= 0:

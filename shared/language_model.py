@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 PACKAGED_MODEL = "tacit-tiny"
-_PACKAGED_DIRECTORY = Path(__file__).parent / "tiny_model"
+# A Flower bundle holds code and no weights: whoever runs one says where they are.
+_PACKAGED_DIRECTORY = Path(os.environ.get("TACIT_TINY_MODEL") or Path(__file__).parent / "tiny_model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +69,20 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
     with _loading(config.name, source), _without_progress_bars():
         shape = AutoConfig.from_pretrained(source, revision=config.revision)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
-        model = AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             source,
             revision=config.revision,
             dtype=config.dtype if config.dtype == "auto" else getattr(torch, config.dtype),
             attn_implementation=_attention(config, shape),
             quantization_config=quantization,
+            output_loading_info=True,
             **({"device_map": {"": device}} if quantization is not None else {}),
         )
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise LanguageModelError(
+                f"the weights of {config.name!r} are incomplete or of another architecture: "
+                f"{len(report['missing_keys'])} are missing, {len(report['mismatched_keys'])} have another shape"
+            )
     if quantization is None:
         model = model.to(device)
     return LanguageModel(name=public_name, model=model, tokenizer=tokenizer, chat_template=config.chat_template)
@@ -133,7 +141,9 @@ def _loading(name: str, source: str) -> Iterator[None]:
     """Turns whatever goes wrong in three libraries into one error that says what to do."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except LanguageModelError:
+        raise
+    except Exception as error:
         kind = type(error).__name__
         if Path(source).is_dir():
             advice = (

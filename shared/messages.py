@@ -89,7 +89,9 @@ class TrainRequest:
         _check_names("message", record, {"request", "plan", "shared"})
         said = _scalars_of(record, "request", _REQUEST_KEYS)
         try:
-            plan = FederationPlan.from_run_config(_config(record, "plan"))
+            terms = _config(record, "plan")
+            _check_names("plan", terms, _PLAN_KEYS)
+            plan = FederationPlan.from_run_config(terms)
         except PlanError as error:
             raise MessageError(f"plan: {error}") from None
         request = cls(
@@ -246,6 +248,7 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
     return vector
 
 
+_PLAN_KEYS = set(FederationPlan().to_run_config())
 _REQUEST_KEYS: dict[str, type] = {
     "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
 }  # fmt: skip

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # Flower's interface names arguments that not every strategy needs.
 # ruff: noqa: ARG002
-
 import logging
 import statistics
 from collections.abc import Iterable, Sequence

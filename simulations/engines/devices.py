@@ -49,7 +49,11 @@ class SimulatedDevices:
         number = device_number(context)
         if number >= len(self.population):
             raise DeviceError("the population has no such device")
-        return SimulatedDevice(population=self.population, index=number, secret=self.secret)
+        return self.device(number)
+
+    def device(self, index: int) -> SimulatedDevice:
+        """Device `index`."""
+        return SimulatedDevice(population=self.population, index=index, secret=self.secret)
 
 
 def check_population(plan: FederationPlan, population: Population) -> None:

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message, RecordDict
+from flwr.common.constant import SUPERLINK_NODE_ID
+from flwr.supercore.task_identity import TaskIdentity
+from numpy.typing import NDArray
+
+from client.app import build_client_app
+from client.device import DeviceError
+from shared.adapter import AdapterSpec, attach_adapter
+from shared.conversation import PreferencePair
+from shared.language_model import load_language_model
+from shared.messages import TRAIN, TrainReply, TrainRequest
+from shared.privacy.clipping import l2_norm
+from shared.round_plan import FederationPlan
+from tests.federation import MARKER, FewDevices, plan
+
+
+class _Device:
+    def __init__(self, pairs: Sequence[PreferencePair], *, key: int = 1, error: Exception | None = None) -> None:
+        self._pairs, self._key, self._error = pairs, key, error
+
+    def pairs(self) -> Sequence[PreferencePair]:
+        if self._error is not None:
+            raise self._error
+        return self._pairs
+
+    def noise_key(self) -> bytes:
+        return bytes([self._key]) * 32
+
+
+_PAIRS = FewDevices().pairs(2)
+_SPECS: dict[str, AdapterSpec] = {}
+
+
+def _request(of: FederationPlan, **changes: object) -> TrainRequest:
+    if of.model.name not in _SPECS:
+        _SPECS[of.model.name] = attach_adapter(load_language_model(of.model), of.adapter).spec
+    spec = _SPECS[of.model.name]
+    values: dict[str, object] = {
+        "round_number": 1, "attempt": 1, "plan": of, "spec_digest": spec.digest(), "training_seed": 0,
+        "base_fingerprint": spec.base_fingerprint, "vector": np.zeros(spec.dimension, dtype=np.float32),
+    }  # fmt: skip
+    return TrainRequest(**(values | changes))  # type: ignore[arg-type]
+
+
+def _send(record: RecordDict, device: _Device) -> Message:
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SUPERLINK_NODE_ID, 1
+    message = Message(record, 2, TRAIN)
+    context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
+    return build_client_app(lambda _: device)(message, context)
+
+
+def _answer(request: TrainRequest, device: _Device) -> TrainReply:
+    reply = _send(request.to_record(), device)
+    private = request.plan.pair_privacy is not None
+    return TrainReply.from_record(reply.content, dimension=request.vector.size, private=private)
+
+
+def _vector(request: TrainRequest, device: _Device) -> NDArray[np.float32]:
+    found = _answer(request, device).vector
+    assert found is not None
+    return found
+
+
+def test_a_device_trains_and_clips() -> None:
+    request = _request(replace(plan(), clipping_norm=0.01))
+
+    reply = _answer(request, _Device(_PAIRS))
+
+    assert reply.status == "trained"
+    assert reply.request_digest == request.digest()
+    assert reply.vector is not None
+    assert 0.0099 < l2_norm(reply.vector) <= 0.01
+    assert reply.metrics is not None
+    assert reply.metrics.pairs == len(_PAIRS)
+    assert reply.metrics.update_norm > 0.01
+
+
+def test_a_device_without_pairs_is_left_out_only_where_nothing_is_private() -> None:
+    assert _answer(_request(plan()), _Device(())).status == "no-pairs"
+
+    private = _answer(_request(plan(private=True)), _Device(()))
+    trained = _answer(_request(plan(private=True)), _Device(_PAIRS))
+    assert private.status == trained.status == "trained"
+    assert private.vector is not None
+    assert private.vector.any()
+    assert set(private.to_record()) == set(trained.to_record()) == {"reply", "update"}
+
+
+def test_an_identical_private_request_gets_identical_bytes_and_any_other_fresh_noise() -> None:
+    # Without pairs the update is noise alone, so that equal vectors can only be equal noise.
+    request, device = _request(plan(private=True, attempts=2)), _Device(())
+    first = _vector(request, device)
+
+    assert _vector(request, device).tobytes() == first.tobytes()
+    for other in (
+        replace(request, attempt=2),
+        replace(request, round_number=2),
+        replace(request, training_seed=1),
+        replace(request, vector=request.vector + np.float32(1e-3)),
+        replace(request, plan=replace(request.plan, seed=1)),
+    ):
+        fresh = _vector(other, device)
+        cosine = float(fresh @ first) / (l2_norm(fresh) * l2_norm(first))
+        assert abs(cosine) < 0.2  # 896 numbers: 6 standard deviations
+    assert abs(float(_vector(request, _Device((), key=2)) @ first)) < 0.2 * l2_norm(first)
+
+
+def test_in_a_private_run_a_pair_that_no_template_takes_counts_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    import client.update
+
+    request = _request(plan(private=True))
+    expected = _vector(request, _Device(_PAIRS[:1]))
+    encode = client.update.encode_pair
+
+    def refuse_second(model: object, pair: PreferencePair, **limits: int) -> object:
+        if pair is _PAIRS[1]:
+            raise ValueError(MARKER)
+        return encode(model, pair, **limits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client.update, "encode_pair", refuse_second)
+    assert _vector(request, _Device(_PAIRS[:2])).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"spec_digest": "0" * 64}, "wrong-model"),
+        ({"base_fingerprint": "0" * 64}, "wrong-model"),
+        ({"vector": np.zeros(3, dtype=np.float32)}, "bad-request"),
+        ({"vector": np.full(3, np.nan, dtype=np.float32)}, "bad-request"),
+        ({"round_number": 99}, "bad-request"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_answered_with_a_code(changes: dict[str, object], status: str) -> None:
+    reply = _send(_request(plan(), **changes).to_record(), _Device(_PAIRS))
+
+    assert reply.content["reply"]["status"] == status  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError(MARKER), "failed"),
+        (DeviceError(MARKER), "unreadable-pairs"),
+        (MemoryError(MARKER), "failed"),
+        (KeyError(MARKER), "failed"),
+    ],
+)
+def test_an_exception_leaves_the_device_as_a_code_only(
+    error: Exception, status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        reply = _send(_request(plan()).to_record(), _Device((), error=error))
+
+    assert reply.content["reply"]["status"] == status  # type: ignore[index,call-overload]
+    assert MARKER not in repr(reply.content)
+    assert MARKER not in caplog.text
+
+
+def test_a_model_that_cannot_be_loaded_is_a_code() -> None:
+    request = _request(plan())
+    elsewhere = replace(request.plan, model=replace(request.plan.model, name="/no/such/model"))
+
+    reply = _send(replace(request, plan=elsewhere).to_record(), _Device(_PAIRS))
+
+    assert reply.content["reply"]["status"] == "unsupported-model"  # type: ignore[index,call-overload]

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.training import PairPrivacy, TrainingConfig
+from shared.adapter import AdapterConfig
+from shared.language_model import ModelConfig
+from shared.round_plan import FederationPlan, PairPrivacyTerms, PlanError, RunOutput, TrainingTerms
+
+_positive = st.floats(min_value=1e-6, max_value=1e6)
+_count = st.integers(min_value=1, max_value=10**6)
+_name = st.text(min_size=1, max_size=20).filter(lambda text: "," not in text and text.strip() == text)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> FederationPlan:
+    cohort = draw(_count)
+    private = draw(
+        st.none()
+        | st.builds(
+            PairPrivacyTerms,
+            noise_multiplier=_positive,
+            sample_rate=st.floats(min_value=1e-6, max_value=1),
+            max_grad_norm=_positive,
+        )
+    )
+    return FederationPlan(
+        model=ModelConfig(
+            name=draw(_name),
+            revision=draw(st.none() | _name),
+            dtype=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
+            load_in_4bit=draw(st.booleans()),
+            chat_template=draw(st.none() | st.text(min_size=1)),
+        ),
+        adapter=AdapterConfig(
+            rank=draw(_count),
+            alpha=draw(_positive),
+            target_modules=draw(
+                st.just("all-linear")
+                | st.lists(_name, min_size=1, max_size=3).map(tuple).filter(lambda names: names != ("all-linear",))
+            ),
+        ),
+        training=TrainingTerms(
+            beta=draw(_positive),
+            optimizer=draw(st.sampled_from(["sgd", "adam"])),
+            batch_size=None if private is not None else draw(st.none() | _count),
+        ),
+        pair_privacy=private,
+        rounds=draw(_count),
+        cohort_size=cohort,
+        minimum_replies=draw(st.integers(min_value=1, max_value=cohort)),
+        round_timeout=draw(_positive),
+        server_schedule=draw(st.sampled_from(["linear", "constant"])),
+        seed=draw(st.integers(min_value=0, max_value=2**63 - 1)),
+    )
+
+
+@given(plans())
+def test_a_plan_survives_its_run_configuration(plan: FederationPlan) -> None:
+    config = plan.to_run_config()
+
+    assert FederationPlan.from_run_config(config) == plan
+    assert FederationPlan.from_run_config(config).digest() == plan.digest()
+    assert all(type(value) in (bool, int, float, str) for value in config.values())
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"trainig.beta": 0.1}, "trainig.beta"),
+        ({"federation.rounds": "12"}, "federation.rounds"),
+        ({"federation.rounds": True}, "federation.rounds"),
+        ({"federation.rounds": 0}, "federation.rounds"),
+        ({"federation.minimum-replies": 21}, "federation.minimum-replies"),
+        ({"federation.server-learning-rate": float("nan")}, "federation.server-learning-rate"),
+        ({"federation.clipping-norm": -1.0}, "federation.clipping-norm"),
+        ({"training.optimizer": "lion"}, "training.optimizer"),
+        ({"training.batch-size": -2}, "training.batch-size"),
+        ({"model.dtype": "int8"}, "model.dtype"),
+        ({"model.load-in-4bit": "yes"}, "model.load-in-4bit"),
+        ({"adapter.target-modules": "q_proj,,v_proj"}, "adapter.target-modules"),
+        ({"adapter.rank": 0}, "adapter"),
+        ({"privacy.unit": "user"}, "privacy.unit"),
+        ({"privacy.noise-multiplier": 1.0}, "privacy.noise-multiplier"),
+        ({"privacy.unit": "pair", "privacy.sample-rate": 0.5}, "privacy.noise-multiplier"),
+    ],
+)
+def test_a_bad_key_is_refused_by_its_name(config: dict[str, object], key: str) -> None:
+    with pytest.raises(PlanError, match=key):
+        FederationPlan.from_run_config(config)
+
+
+def test_output_keys_are_the_servers_alone() -> None:
+    config = FederationPlan().to_run_config() | RunOutput(directory="out", resume=True).to_run_config()
+
+    assert FederationPlan.from_run_config(config) == FederationPlan()
+    assert RunOutput.from_run_config(config) == RunOutput(directory="out", resume=True)
+    with pytest.raises(PlanError, match=r"output\.directory"):
+        RunOutput.from_run_config({"output.directory": ""})
+    with pytest.raises(PlanError, match=r"output\.dir'"):
+        RunOutput.from_run_config({"output.directory": "out", "output.dir": "x"})
+
+
+def test_differing_keys_are_named() -> None:
+    assert FederationPlan(seed=1, rounds=3).differences(FederationPlan()) == ("federation.rounds", "federation.seed")
+
+
+def test_the_server_step_decays_to_the_last_round() -> None:
+    plan = FederationPlan(rounds=4, server_learning_rate=2.0)
+
+    assert [plan.server_step(number) for number in range(1, 5)] == [2.0, 1.5, 1.0, 0.5]
+
+
+def test_training_terms_mirror_the_devices_own() -> None:
+    terms = {item.name: item.default for item in fields(TrainingTerms)}
+    config = {item.name: item.default for item in fields(TrainingConfig) if item.name != "pair_privacy"}
+
+    assert terms == config
+    assert [item.name for item in fields(PairPrivacyTerms)] == [item.name for item in fields(PairPrivacy)]
+
+
+def test_the_bundles_default_configuration_is_the_default_plan() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    groups = project["tool"]["flwr"]["app"]["config"]
+    config = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+
+    assert {key: value for key, value in config.items() if not key.startswith("output.")} == (
+        FederationPlan().to_run_config()
+    )
+    assert {key for key in config if key.startswith("output.")} == set(RunOutput(directory="x").to_run_config())
