@@ -9,7 +9,9 @@ from random import Random
 
 import pytest
 
+from shared.adapter import AdapterConfig, attach_adapter
 from shared.conversation import Message
+from shared.language_model import ModelConfig, load_language_model
 from simulations.evaluation.embedded import CONDITIONS, EmbeddedEvaluation, evaluate_embedded
 from simulations.population.embedded.grammar import plan_reply, word_reply
 from simulations.population.embedded.parser import topic_of
@@ -148,3 +150,15 @@ def test_the_result_goes_to_json_and_names_what_was_not_evaluated() -> None:
     assert values["results"][0]["win"]["value"] == found.result("own").win.value
     with pytest.raises(KeyError, match=r"own at temperature 0\.7"):
         found.result("own", 0.7)
+
+
+def test_tacit_tiny_with_a_fresh_adapter_ties_with_itself_and_makes_sense() -> None:
+    adapted = attach_adapter(load_language_model(ModelConfig(device="cpu")), AdapterConfig(rank=1))
+    population = EmbeddedPopulation(seed=3, users=6, split="reporting")
+    found = evaluate_embedded(adapted, population, temperatures=(0.0, 0.7))
+    for temperature in (0.0, 0.7):
+        for condition in CONDITIONS:
+            result = found.result(condition, temperature)
+            assert result.win.value == 0.5
+            assert result.base_coherent >= 0.75
+            assert result.base_fit == result.tuned_fit.value > 1.0
