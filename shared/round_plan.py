@@ -293,6 +293,12 @@ def _literals(options: tuple[object, ...]) -> tuple[object, ...]:
 
 
 def _described(options: tuple[object, ...]) -> str:
-    names = {int: "an integer", float: "a number", str: "a string", bool: "true or false", type(None): "absent"}
+    names: dict[object, str] = {
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        bool: "true or false",
+        type(None): "absent",
+    }
     said = [names.get(option, "names separated by commas") for option in options if get_origin(option) is not Literal]
     return " or ".join([*said, *(repr(choice) for choice in _literals(options))])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from client.app import build_client_app
 from client.device import DeviceError
+from client.packing import encode_pair
 from shared.adapter import AdapterSpec, attach_adapter
 from shared.conversation import PreferencePair
 from shared.language_model import load_language_model
@@ -114,18 +115,16 @@ def test_an_identical_private_request_gets_identical_bytes_and_any_other_fresh_n
 
 
 def test_in_a_private_run_a_pair_that_no_template_takes_counts_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    import client.update
-
     request = _request(plan(private=True))
     expected = _vector(request, _Device(_PAIRS[:1]))
-    encode = client.update.encode_pair
+    encode = encode_pair
 
     def refuse_second(model: object, pair: PreferencePair, **limits: int) -> object:
         if pair is _PAIRS[1]:
             raise ValueError(MARKER)
         return encode(model, pair, **limits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(client.update, "encode_pair", refuse_second)
+    monkeypatch.setattr("client.update.encode_pair", refuse_second)
     assert _vector(request, _Device(_PAIRS[:2])).tobytes() == expected.tobytes()
 
 
@@ -142,7 +141,7 @@ def test_in_a_private_run_a_pair_that_no_template_takes_counts_as_zero(monkeypat
 def test_a_request_that_does_not_fit_is_answered_with_a_code(changes: dict[str, object], status: str) -> None:
     reply = _send(_request(plan(), **changes).to_record(), _Device(_PAIRS))
 
-    assert reply.content["reply"]["status"] == status  # type: ignore[index,call-overload]
+    assert reply.content["reply"]["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -160,7 +159,7 @@ def test_an_exception_leaves_the_device_as_a_code_only(
     with caplog.at_level(logging.DEBUG):
         reply = _send(_request(plan()).to_record(), _Device((), error=error))
 
-    assert reply.content["reply"]["status"] == status  # type: ignore[index,call-overload]
+    assert reply.content["reply"]["status"] == status
     assert MARKER not in repr(reply.content)
     assert MARKER not in caplog.text
 
@@ -171,4 +170,4 @@ def test_a_model_that_cannot_be_loaded_is_a_code() -> None:
 
     reply = _send(replace(request, plan=elsewhere).to_record(), _Device(_PAIRS))
 
-    assert reply.content["reply"]["status"] == "unsupported-model"  # type: ignore[index,call-overload]
+    assert reply.content["reply"]["status"] == "unsupported-model"

@@ -22,7 +22,7 @@ def test_replies_are_matched_by_message_whoever_they_claim_to_be_from() -> None:
 
     replies = exchange(grid, _messages(5, 6, 7), timeout=1.0)
 
-    assert [reply and reply.content["said"]["node"] for reply in replies] == [5, 6, 7]  # type: ignore[index,call-overload]
+    assert [reply and reply.content["said"]["node"] for reply in replies] == [5, 6, 7]
 
 
 def test_silence_ends_with_the_timeout() -> None:

@@ -65,7 +65,7 @@ def test_every_part_of_a_request_is_in_its_digest(changes: dict[str, object]) ->
 
 def _edit(name: str, key: str, value: object) -> Callable[[RecordDict], None]:
     def edit(record: RecordDict) -> None:
-        record[name][key] = value  # type: ignore[index,assignment]
+        record[name][key] = value  # type: ignore[assignment]
 
     return edit
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,12 @@ from shared.round_plan import FederationPlan, PairPrivacyTerms, PlanError, RunOu
 _positive = st.floats(min_value=1e-6, max_value=1e6)
 _count = st.integers(min_value=1, max_value=10**6)
 _name = st.text(min_size=1, max_size=20).filter(lambda text: "," not in text and text.strip() == text)
+
+
+def _targets(draw: st.DrawFn) -> tuple[str, ...] | Literal["all-linear"]:
+    if draw(st.booleans()):
+        return "all-linear"
+    return tuple(draw(st.lists(_name, min_size=1, max_size=3).filter(lambda names: names != ["all-linear"])))
 
 
 @st.composite
@@ -41,10 +48,7 @@ def plans(draw: st.DrawFn) -> FederationPlan:
         adapter=AdapterConfig(
             rank=draw(_count),
             alpha=draw(_positive),
-            target_modules=draw(
-                st.just("all-linear")
-                | st.lists(_name, min_size=1, max_size=3).map(tuple).filter(lambda names: names != ("all-linear",))
-            ),
+            target_modules=_targets(draw),
         ),
         training=TrainingTerms(
             beta=draw(_positive),
