@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,6 +228,33 @@ def test_a_run_that_was_killed_resumes_to_the_same_bytes(tmp_path: Path) -> None
     )  # fmt: skip
     assert whole.returncode == 0
     assert (tmp_path / "run" / _ADAPTER).read_bytes() == (tmp_path / "whole" / _ADAPTER).read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_workers_and_keeps_the_rounds(tmp_path: Path) -> None:
+    of = plan(rounds=60, cohort_size=4)
+    script = tmp_path / "killed.py"
+    script.write_text(_KILLED.replace("rounds=60", "rounds=5000"))
+    running = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "run"), of.model.name, "2"],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while len(read_rounds(tmp_path / "run")) < 2:
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(timeout=30) != 0
+        time.sleep(0.5)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(running.pid, 0)  # nobody of its session is left
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+    assert len(read_rounds(tmp_path / "run")) >= 2
 
 
 def test_workers_are_started_only_where_they_pay() -> None:
