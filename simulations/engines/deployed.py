@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,7 +174,7 @@ def _starter(place: Path, environment: dict[str, str], stack: ExitStack) -> Call
 
 @contextmanager
 def _process(arguments: Sequence[str], place: Path, environment: dict[str, str]) -> Iterator[None]:
-    # In a session of its own, so that the executors and apps it starts end with it.
+    # In a session of its own: Ctrl-C is answered here, in order.
     process = subprocess.Popen(  # noqa: S603
         arguments, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
@@ -182,13 +182,29 @@ def _process(arguments: Sequence[str], place: Path, environment: dict[str, str])
     try:
         yield
     finally:
+        # Executors and apps are started in sessions of their own: found by descent, while their parents live.
+        family = [process.pid, *_descendants(process.pid)]
         for end in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, end)
+            for member in family:
+                with suppress(ProcessLookupError):
+                    os.kill(member, end)
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
         process.wait()
+
+
+def _descendants(ancestor: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)  # noqa: S607
+    children: dict[int, list[int]] = {}
+    for line in listed.stdout.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found, waiting = [], [ancestor]
+    while waiting:
+        new = children.get(waiting.pop(), [])
+        found += new
+        waiting += new
+    return found
 
 
 def _environment(place: Path) -> dict[str, str]:

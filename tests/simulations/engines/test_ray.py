@@ -15,8 +15,9 @@ pytest.importorskip("ray", reason="needs tacit[sim]")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ray_gives_the_adapter_of_the_inline_engine(tmp_path: Path) -> None:
-    of, population = plan(rounds=2, cohort_size=3), FewDevices(without_pairs=(1,), failing=(2,))
+    of, population = plan(rounds=2, cohort_size=3, round_timeout=240.0), FewDevices(without_pairs=(1,), failing=(2,))
     seen: list[RoundRecord] = []
     run_inline(of, population, directory=tmp_path / "inline", processes=0)
     run_ray(of, population, directory=tmp_path / "ray", observe=seen.append)
