@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,6 +124,8 @@ class WorkerPool:
 
 def _work(pipe: Connection, open_handler: Callable[[], Handle]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipe
+    # PEFT asks Transformers about something it deprecates: said once by the parent, and not again by every worker.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     torch.set_num_threads(1)
     handle = open_handler()
     while True:
