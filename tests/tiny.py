@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def language_model(
     """A fresh random model, its weights spread wider than usual, so that a wrong mask shows in log-probabilities."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(CONFIGS[architecture], attn_implementation=attention, dtype=dtype)
+        shape = deepcopy(CONFIGS[architecture])  # a test may change its model's
+        model = AutoModelForCausalLM.from_config(shape, attn_implementation=attention, dtype=dtype)
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if weight.dim() == 2 and "embed" not in name and "wte" not in name:
