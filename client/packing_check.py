@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from weakref import WeakSet
 
@@ -9,7 +10,7 @@ import torch
 
 from client.packing import EncodedPair, UnsupportedArchitectureError, pack, packed_log_probabilities
 from shared.chat_format import ScoredTokens
-from shared.language_model import LanguageModel
+from shared.language_model import LanguageModel, LanguageModelError
 
 _PROMPT, _CHOSEN, _REJECTED = 11, 7, 9
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
@@ -24,6 +25,7 @@ def check_architecture(language_model: LanguageModel) -> None:
 
     Raises:
         UnsupportedArchitectureError: they differ, or the model cannot take prepared masks at all.
+        LanguageModelError: the model's own log-probabilities are not finite.
     """
     if language_model in _checked:
         return
@@ -43,6 +45,11 @@ def check_architecture(language_model: LanguageModel) -> None:
         raise UnsupportedArchitectureError(
             f"the architecture {name} does not take packed rows ({type(error).__name__}): choose another base model"
         ) from None
+    if not all(math.isfinite(value) for value in apart):
+        raise LanguageModelError(
+            f"the base model {language_model.name!r} gives numbers that are not finite: its weights are damaged, or "
+            "its dtype is too narrow for them"
+        )
     scale = 1.0 + max(abs(value) for value in apart) / 100.0
     tolerance = _TOLERANCE.get(language_model.model.dtype, 0.5) * scale
     difference = max(abs(packed.chosen.item() - apart[0]), abs(packed.rejected.item() - apart[1]))

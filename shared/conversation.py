@@ -48,7 +48,8 @@ class PreferencePair:
         chosen, rejected: what follows the prompt. Usually one assistant message; or several turns that begin and end
             with the assistant's (assistant, user, assistant), of which only the assistant's tokens are scored.
         persona: natural-language statements about the user, or None.
-        origin: "rewrite" (user-guided rewrite > original), "reward" (best > worst candidate) or "vote" (a person chose).
+        origin: "rewrite" (user-guided rewrite > original), "reward" (best > worst candidate) or "vote" (a person
+            chose).
     """
 
     prompt: tuple[Message, ...]
