@@ -104,7 +104,8 @@ def prepare_pairs(
     Raises:
         UnsupportedArchitectureError, ChatTemplateError: see `client.packing_check` and `shared.chat_format`.
     """
-    check_architecture(adapted.language_model)
+    with adapted.disabled():
+        check_architecture(adapted.language_model)
     known: dict[int, PreparedPair] = {}
     new: dict[int, EncodedPair] = {}
     keys: list[_Key] = [

@@ -21,7 +21,8 @@ from shared.conversation import Message
 
 _FALLBACK_CONTEXT = 2048
 # Where a configuration was read from and how it is run: the same weights must hash the same on every device.
-_NOT_IN_FINGERPRINT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
+# What a model gets from being saved, loaded or run, and what its weights already say.
+_NOT_IN_FINGERPRINT = ("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "use_cache")
 
 
 class LanguageModelError(RuntimeError):
