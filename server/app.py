@@ -13,8 +13,9 @@ from server.releases import RunDirectory
 from server.rounds import Observe, run_rounds
 from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import attach_adapter
+from shared.flat_config import Scalar
 from shared.language_model import load_language_model
-from shared.round_plan import FederationPlan, RunOutput, Scalar
+from shared.round_plan import FederationPlan, RunOutput
 
 
 def build_server_app(
@@ -30,7 +31,7 @@ def build_server_app(
         run_config: instead of Flower's, where an engine cannot set that.
         wrap: puts wrappers around the strategy.
 
-    The app raises PlanError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each
+    The app raises ConfigError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each
     says what to do.
     """
     built = ServerApp()

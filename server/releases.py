@@ -27,7 +27,8 @@ from safetensors.numpy import save
 
 from server.round_record import RoundRecord
 from shared.adapter import AdaptedModel, AdapterSpec
-from shared.round_plan import FederationPlan, PlanError
+from shared.flat_config import ConfigError
+from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = "1"
@@ -158,7 +159,7 @@ class RunDirectory:
     def _check_same_run(self, state: dict[str, object]) -> None:
         try:
             then = FederationPlan.from_run_config(state["plan"])  # type: ignore[arg-type]  # checked by the parser
-        except (PlanError, AttributeError) as error:
+        except (ConfigError, AttributeError) as error:
             raise ReleaseError(
                 f"the run in {self.path} followed a plan that this version cannot read: {error}"
             ) from None

@@ -20,7 +20,8 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from shared.round_plan import FederationPlan, PlanError
+from shared.flat_config import ConfigError
+from shared.round_plan import FederationPlan
 
 SCHEMA_VERSION = 1
 ROLL_CALL = "query.roll_call"
@@ -92,7 +93,7 @@ class TrainRequest:
             terms = _config(record, "plan")
             _check_names("plan", terms, _PLAN_KEYS)
             plan = FederationPlan.from_run_config(terms)
-        except PlanError as error:
+        except ConfigError as error:
             raise MessageError(f"plan: {error}") from None
         request = cls(
             round_number=cast(int, said["round"]),

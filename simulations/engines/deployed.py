@@ -23,6 +23,7 @@ import tomli_w
 
 from server.releases import read_rounds
 from server.rounds import Observe
+from shared.flat_config import to_tables
 from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
 from shared.round_plan import FederationPlan, RunOutput
@@ -103,7 +104,7 @@ def run_deployed(
         )
         output = RunOutput(directory=str(directory.absolute()), resume=resume)
         config = place / "run.toml"
-        config.write_text(tomli_w.dumps(_nested(plan.to_run_config() | output.to_run_config())))
+        config.write_text(tomli_w.dumps(to_tables(plan.to_run_config() | output.to_run_config())))
         run_id = _flwr(environment, place, "run", str(_PROJECT), "loopback", "--run-config", str(config))["run-id"]
         _follow(plan, directory, deadline, observe, lambda: _state(environment, place, str(run_id)), resume=resume)
 
@@ -229,14 +230,6 @@ def _environment(place: Path) -> dict[str, str]:
 
 def _command(name: str) -> str:
     return str(Path(sys.executable).parent / name)
-
-
-def _nested(config: dict[str, object] | dict[str, bool | int | float | str]) -> dict[str, dict[str, object]]:
-    groups: dict[str, dict[str, object]] = {}
-    for key, value in config.items():
-        group, name = key.split(".", 1)
-        groups.setdefault(group, {})[name] = value
-    return groups
 
 
 def _free_ports(count: int) -> list[int]:

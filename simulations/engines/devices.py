@@ -13,7 +13,8 @@ from flwr.app import Context
 
 from client.device import NOISE_KEY_BYTES, DeviceError, device_number
 from shared.conversation import PreferencePair
-from shared.round_plan import FederationPlan, PlanError
+from shared.flat_config import ConfigError
+from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
 
 _SECRET_FILE = "simulated-devices.key"  # noqa: S105
@@ -57,9 +58,9 @@ class SimulatedDevices:
 
 
 def check_population(plan: FederationPlan, population: Population) -> None:
-    """Raises: PlanError: the plan waits for another number of devices, so that cohorts would differ by engine."""
+    """Raises: ConfigError: the plan waits for another number of devices, so that cohorts would differ by engine."""
     if plan.devices != len(population):
-        raise PlanError(
+        raise ConfigError(
             f"federation.devices: is {plan.devices}, and the population has {len(population)}: they must be equal"
         )
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from client.training import PairPrivacy, TrainingConfig
 from shared.adapter import AdapterConfig
+from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
-from shared.round_plan import FederationPlan, PairPrivacyTerms, PlanError, RunOutput, TrainingTerms
+from shared.round_plan import FederationPlan, PairPrivacyTerms, RunOutput, TrainingTerms
 
 _positive = st.floats(min_value=1e-6, max_value=1e6)
 _count = st.integers(min_value=1, max_value=10**6)
@@ -96,7 +97,7 @@ def test_a_plan_survives_its_run_configuration(plan: FederationPlan) -> None:
     ],
 )
 def test_a_bad_key_is_refused_by_its_name(config: dict[str, object], key: str) -> None:
-    with pytest.raises(PlanError, match=key):
+    with pytest.raises(ConfigError, match=key):
         FederationPlan.from_run_config(config)
 
 
@@ -105,9 +106,9 @@ def test_output_keys_are_the_servers_alone() -> None:
 
     assert FederationPlan.from_run_config(config) == FederationPlan()
     assert RunOutput.from_run_config(config) == RunOutput(directory="out", resume=True)
-    with pytest.raises(PlanError, match=r"output\.directory"):
+    with pytest.raises(ConfigError, match=r"output\.directory"):
         RunOutput.from_run_config({"output.directory": ""})
-    with pytest.raises(PlanError, match=r"output\.dir'"):
+    with pytest.raises(ConfigError, match=r"output\.dir'"):
         RunOutput.from_run_config({"output.directory": "out", "output.dir": "x"})
 
 

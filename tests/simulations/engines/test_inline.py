@@ -16,8 +16,9 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from server.releases import ReleaseError, read_rounds
 from server.round_record import RoundRecord
+from shared.flat_config import ConfigError
 from shared.messages import TRAIN
-from shared.round_plan import FederationPlan, PlanError
+from shared.round_plan import FederationPlan
 from simulations.engines.inline import InlineGrid, OpenClient, default_processes, run_inline
 from simulations.engines.wire import Packet, pack, unpack
 from tests.federation import MARKER, FewDevices, adapter_vector, plan
@@ -109,7 +110,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
 
 
 def test_a_plan_for_another_number_of_devices_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match=r"federation\.devices"):
+    with pytest.raises(ConfigError, match=r"federation\.devices"):
         _run(tmp_path, plan(devices=5))
 
 
