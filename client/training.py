@@ -93,7 +93,7 @@ class TrainingConfig:
     """
 
     beta: float = 0.1
-    nll_weight: float = 0.5
+    nll_weight: float = 2.0
     learning_rate: float = 10.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     local_steps: int = 1

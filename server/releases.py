@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from server.round_record import RoundRecord
+from server.whole_files import TEMPORARY_PREFIX, sync, write_whole
 from shared.adapter import AdaptedModel, AdapterSpec
 from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
@@ -72,11 +73,11 @@ class RunDirectory:
         """
         with self._explained("use"):
             self.path.mkdir(parents=True, exist_ok=True)
-            for left_over in self.path.glob(".writing-*"):
+            for left_over in self.path.glob(f"{TEMPORARY_PREFIX}*"):
                 shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
             if not self._checkpoint.exists():
                 self._rounds.unlink(missing_ok=True)
-                self._write(self.path / ".writable", b"")
+                write_whole(self.path / ".writable", b"")
                 (self.path / ".writable").unlink()
                 return None
             if not resume:
@@ -108,7 +109,7 @@ class RunDirectory:
             "record": record.to_json(),
         }
         with self._explained("write the release to"):
-            self._write(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
+            write_whole(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")
                 file.flush()
@@ -118,19 +119,19 @@ class RunDirectory:
         """Writes the last release as a PEFT directory, whole or not at all. Raises: ReleaseError."""
         adapted.load(vector)
         with self._explained("write the adapter to"):
-            made = Path(tempfile.mkdtemp(dir=self.path, prefix=".writing-"))
+            made = Path(tempfile.mkdtemp(dir=self.path, prefix=TEMPORARY_PREFIX))
             try:
                 made.chmod(0o755)
                 adapted.save(made)
                 for file in made.iterdir():
-                    _sync(file)
+                    sync(file)
                 if self.adapter.exists():
                     shutil.rmtree(self.adapter)
                 made.replace(self.adapter)
             except BaseException:
                 shutil.rmtree(made, ignore_errors=True)
                 raise
-            _sync(self.path)
+            sync(self.path)
         return self.adapter
 
     def records(self) -> tuple[RoundRecord, ...]:
@@ -173,21 +174,7 @@ class RunDirectory:
         """Leaves exactly one whole line a released round."""
         kept = [record for record in self.records() if record.round_number < last.round_number]
         lines = "".join(record.to_json() + "\n" for record in [*kept, last])
-        self._write(self._rounds, lines.encode())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".writing-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync(self.path)
+        write_whole(self._rounds, lines.encode())
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
@@ -219,11 +206,3 @@ def read_rounds(path: Path) -> tuple[RoundRecord, ...]:
                 break
             raise ReleaseError(f"{file}, line {number}: damaged") from None
     return tuple(records)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -53,7 +53,7 @@ class TrainingTerms:
     """Local training: see `client.training.TrainingConfig`, which has the same fields and `pair_privacy`."""
 
     beta: float = 0.1
-    nll_weight: float = 0.5
+    nll_weight: float = 2.0
     learning_rate: float = 10.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     local_steps: int = 1

@@ -77,14 +77,23 @@ class OpenClient:
 class InlineGrid(Grid):
     """A grid over `devices` devices. Replies are made when messages are pushed, and wait to be pulled."""
 
-    def __init__(self, open_client: Callable[[], Handle], *, devices: int, pool: WorkerPool | None = None) -> None:
+    def __init__(
+        self,
+        open_client: Callable[[], Handle],
+        *,
+        devices: int,
+        pool: WorkerPool | None = None,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
         """Args:
         open_client: opens the handler of messages in this process.
         pool: workers to use instead; already started.
+        answered: called after each reply.
         """
         _identify()
         self._devices = devices
         self._pool = pool
+        self._answered = answered
         self._handle = open_client() if pool is None else None
         self._numbers = count(1)
         self._replies: dict[str, Message] = {}
@@ -122,6 +131,7 @@ class InlineGrid(Grid):
             self._replies[identity] = (
                 unpack(reply) if reply is not None else _error(pushed[place], ErrorCode.CLIENT_APP_CRASHED)
             )
+            self._answered()
         return [message.metadata.message_id for message in pushed]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -153,12 +163,14 @@ def run_inline(
     resume: bool = False,
     processes: int | None = None,
     observe: Observe | None = None,
+    answered: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs a plan over a population and leaves the run directory (`server.releases`).
 
     Args:
         processes: workers that train; 0 trains in this process, None decides by the size of the run and the machine.
         observe: called after each round's release.
+        answered: called after each device's reply.
 
     Raises:
         What `server.app` says. KeyboardInterrupt: the rounds that were released stand, and can be resumed.
@@ -170,7 +182,7 @@ def run_inline(
     output = RunOutput(directory=str(directory), resume=resume)
     with ExitStack() as stack:
         pool = stack.enter_context(WorkerPool(open_client, processes=count_of)) if count_of > 0 else None
-        grid = InlineGrid(open_client, devices=len(population), pool=pool)
+        grid = InlineGrid(open_client, devices=len(population), pool=pool, answered=answered)
         context = Context(
             run_id=_RUN_ID,
             node_id=SUPERLINK_NODE_ID,

@@ -10,7 +10,7 @@ nothing about people.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol, get_args
@@ -124,6 +124,7 @@ def evaluate_embedded(
     seed: int = 0,
     batch_size: int = 64,
     examples: int = 2,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> EmbeddedEvaluation:
     """Compares the model with its adapter on and off for every user of `population`.
 
@@ -135,16 +136,19 @@ def evaluate_embedded(
         seed: of the sampled replies and of the bootstrap.
         batch_size: conversations generated together.
         examples: how many replies to keep as examples, greedy or at the first temperature.
+        progress: told how many sets of replies are done: two a temperature.
     """
     prompts = {condition: persona_prompts(population, condition, questions_per_user) for condition in CONDITIONS}
     results: list[ConditionResult] = []
     personalization: dict[float, Figure] = {}
     shown: list[tuple[str, str, str, str]] = []
-    for temperature in temperatures:
+    for place, temperature in enumerate(temperatures):
         asked = [prompt for condition in CONDITIONS for prompt in prompts[condition]]
         with adapted.disabled():
             base = _reply(adapted.language_model, asked, temperature, seed, batch_size)
+        progress(2 * place + 1)
         tuned = _reply(adapted.language_model, asked, temperature, seed, batch_size)
+        progress(2 * place + 2)
         wins: dict[Condition, np.ndarray] = {}
         size = len(population) * questions_per_user
         for index, condition in enumerate(CONDITIONS):
@@ -170,26 +174,30 @@ def evaluate_embedded(
     )
 
 
-def persona_prompts(population: EmbeddedPopulation, condition: Condition, questions: int) -> list[_Prompt]:
-    """The users' held-out questions under a persona condition, user by user."""
-    users = [population.user(index) for index in range(len(population))]
-    prompts = []
-    for index, user in enumerate(users):
-        persona = {"own": user.persona, "none": None}.get(condition, _other_persona(users, index))
-        prompts += [
-            _Prompt(user=user, question=turns[-1].content, turns=with_persona(turns, persona))
-            for turns in population.questions(index, questions)
-        ]
-    return prompts
+def other_persona(users: Sequence[User], index: int) -> str:
+    """The persona of the next user who wants another style than user `index`.
 
-
-def _other_persona(users: Sequence[User], index: int) -> str:
-    """The persona of the next user who wants another style."""
+    Raises:
+        ValueError: they all want the same.
+    """
     for step in range(1, len(users)):
         other = users[(index + step) % len(users)]
         if other.style != users[index].style:
             return other.persona
     raise ValueError("the evaluation needs users of at least two styles")
+
+
+def persona_prompts(population: EmbeddedPopulation, condition: Condition, questions: int) -> list[_Prompt]:
+    """The users' held-out questions under a persona condition, user by user."""
+    users = [population.user(index) for index in range(len(population))]
+    prompts = []
+    for index, user in enumerate(users):
+        persona = {"own": user.persona, "none": None}.get(condition, other_persona(users, index))
+        prompts += [
+            _Prompt(user=user, question=turns[-1].content, turns=with_persona(turns, persona))
+            for turns in population.questions(index, questions)
+        ]
+    return prompts
 
 
 def _reply(

@@ -1,0 +1,38 @@
+"""Files that are there whole or not at all, whatever is killed in between."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes or replaces a file (mode 0644) and syncs it and its directory.
+
+    Raises:
+        OSError: it cannot be written; what was there before is untouched.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Makes a file's content, or a directory's names, last. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

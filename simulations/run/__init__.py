@@ -1,0 +1,1 @@
+"""One run of a federation, from configuration to figures, and the directory that it leaves."""

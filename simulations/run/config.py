@@ -1,0 +1,208 @@
+"""What a run is: the federation's plan, its data, its evaluation and its engine, in one TOML file.
+
+Layers lie over each other: the defaults, a preset, a file, flags. Each is a mapping of flat keys
+(`shared.flat_config`); a key that nobody knows is refused by name. `config.toml` in a run's directory is the resolved
+whole, and makes the same run again.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import tomli_w
+
+from shared.flat_config import ConfigError, Scalar, from_tables, refuse_unknown, require, take, to_tables, write_fields
+from shared.round_plan import FederationPlan
+from simulations.population.protocol import Population
+
+Source = Literal["embedded", "mtbench-human", "realhumaneval", "jsonl"]
+Engine = Literal["inline", "ray", "deployed"]
+
+_PRESETS = Path(__file__).parents[1] / "presets"
+_DEVICES = "federation.devices"
+_OF_THIS_MACHINE = ("run.engine", "run.processes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Whose pairs train.
+
+    Attributes:
+        source: the embedded world, or recorded data under `path`.
+        path: of the recorded data: a directory, or a JSONL file.
+        sha256: if given, the digest that the recorded data must have; filled in when a run begins.
+        users: how many take part; None is everyone in the data, or 200 of the embedded world.
+        pairs_per_user: of each embedded user.
+        seed: of the embedded world, and of which users are drawn from recorded data.
+    """
+
+    source: Source = "embedded"
+    path: str | None = None
+    sha256: str | None = None
+    users: int | None = None
+    pairs_per_user: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        recorded = self.source != "embedded"
+        require(not recorded or self.path is not None, "data.path", f"must name the data of source {self.source!r}")
+        require(recorded or self.path is None, "data.path", "must be absent: the embedded world has no files")
+        require(self.users is None or self.users >= 1, "data.users", "must be at least 1, or absent")
+        require(self.pairs_per_user >= 1, "data.pairs-per-user", "must be at least 1")
+        require(self.seed >= 0, "data.seed", "must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How the result is measured.
+
+    Attributes:
+        skip: measure nothing.
+        seed: of sampled replies, folds, local-only training and bootstraps.
+        users, questions, pairs_per_user: embedded world: how many held-out users, with how many new questions and
+            held-out pairs each.
+        split: embedded world: "tuning" users for choosing settings, "reporting" users for figures.
+        temperature: embedded world: of sampled replies, beside greedy ones; 0 leaves them out.
+        user_folds, group_folds, cells: recorded data: `simulations.evaluation.cross_validation`.
+        local_only: recorded data: also train each tested user alone, as the row to beat.
+    """
+
+    skip: bool = False
+    seed: int = 0
+    users: int = 64
+    questions: int = 2
+    pairs_per_user: int = 4
+    split: Literal["reporting", "tuning"] = "reporting"
+    temperature: float = 0.7
+    user_folds: int = 3
+    group_folds: int = 3
+    cells: Literal["all", "diagonal"] = "all"
+    local_only: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("users", 2), ("questions", 1), ("pairs_per_user", 1), ("user_folds", 2)):
+            require(getattr(self, name) >= least, f"evaluation.{name.replace('_', '-')}", f"must be at least {least}")
+        require(self.group_folds >= 2, "evaluation.group-folds", "must be at least 2")
+        require(self.temperature >= 0, "evaluation.temperature", "must not be negative")
+        require(self.seed >= 0, "evaluation.seed", "must not be negative")
+        require(
+            self.cells == "all" or self.user_folds == self.group_folds,
+            "evaluation.cells",
+            "the diagonal needs as many user folds as group folds",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What is neither the plan's nor the data's.
+
+    Attributes:
+        engine: see `simulations.engines`.
+        processes: that train; None lets the engine decide. A seeded run gives the same adapter with any number, to
+            float tolerance.
+        delta: δ of a private run's guarantee.
+    """
+
+    engine: Engine = "inline"
+    processes: int | None = None
+    delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require(self.processes is None or self.processes >= 1, "run.processes", "must be at least 1, or absent")
+        require(0 < self.delta < 1, "run.delta", "must be between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A run. Its plan's number of devices is the population's: `plan_for`."""
+
+    plan: FederationPlan = field(default_factory=FederationPlan)
+    data: DataConfig = field(default_factory=DataConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    run: RunSettings = field(default_factory=RunSettings)
+
+    def plan_for(self, population: Population) -> FederationPlan:
+        """The plan over a population."""
+        return replace(self.plan, devices=len(population))
+
+    def to_flat(self) -> dict[str, Scalar]:
+        """Every key, absent values included, in a fixed order."""
+        flat = {key: value for key, value in self.plan.to_run_config().items() if key != _DEVICES}
+        for group, part in (("data", self.data), ("evaluation", self.evaluation), ("run", self.run)):
+            flat |= write_fields(part, group)
+        return flat
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, object]) -> RunConfig:
+        """Raises: ConfigError: an unknown key, a wrong type or a value out of range; it names the key."""
+        if _DEVICES in flat:
+            raise ConfigError(f"{_DEVICES}: is the number of users in the data: set data.users")
+        left = dict(flat)
+        data, evaluation, run = (
+            take(DataConfig, "data", left),
+            take(EvaluationConfig, "evaluation", left),
+            take(RunSettings, "run", left),
+        )
+        of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.")
+        terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
+        refuse_unknown(left)
+        return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run)
+
+    def to_toml(self) -> str:
+        """As `config.toml`."""
+        return tomli_w.dumps(to_tables(self.to_flat()))
+
+    def differences(self, other: RunConfig) -> tuple[str, ...]:
+        """Names of the keys in which two runs differ, but for where and how fast they run."""
+        theirs = other.to_flat()
+        return tuple(
+            key for key, value in self.to_flat().items() if theirs[key] != value and key not in _OF_THIS_MACHINE
+        )
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file as flat keys.
+
+    Raises:
+        ConfigError: it is not TOML, or not in tables; it names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return from_tables(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def parse_assignment(text: str) -> tuple[str, object]:
+    """`training.beta=0.2` as a key and its value, written as TOML; a bare word is a string.
+
+    Raises:
+        ConfigError: there is no `=`, or no dot in the key.
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or "." not in key:
+        raise ConfigError(f"--set takes GROUP.KEY=VALUE, as in training.beta=0.2, and not {text!r}")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def preset_descriptions() -> dict[str, str]:
+    """Name → what the preset is for: the first line of its file."""
+    return {
+        path.stem: path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
+        for path in sorted(_PRESETS.glob("*.toml"))
+    }
+
+
+def read_preset(name: str) -> dict[str, object]:
+    """A preset's keys. Raises: ConfigError: there is no such preset."""
+    known = preset_descriptions()
+    if name not in known:
+        raise ConfigError(f"there is no preset {name!r}: there are {', '.join(known)}")
+    return read_toml(_PRESETS / f"{name}.toml")

@@ -1,0 +1,218 @@
+"""What a run's result is worth: the figures of `summary.json` under `utility`, by the kind of data.
+
+Each metric is `{base, tuned, own_persona, no_persona, other_persona, ci95}`, null where it has no such figure; `tuned`
+is the tuned model under each user's own persona, and `ci95` its interval over users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.training import TrainingConfig
+from client.update import training_config
+from shared.adapter import AdaptedModel
+from shared.round_plan import FederationPlan
+from simulations.evaluation.cross_validation import Fold, cross_validation_folds
+from simulations.evaluation.embedded import Condition, EmbeddedEvaluation, evaluate_embedded, other_persona
+from simulations.evaluation.pair_accuracy import FoldProgress, cross_validate, evaluate_pairs
+from simulations.evaluation.pair_scoring import AdapterScorer
+from simulations.evaluation.statistics import Estimate
+from simulations.evaluation.vote_tally import PairAccuracy, PairAccuracyError
+from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.recorded import RecordedPair, RecordedPopulation
+from simulations.run.config import EvaluationConfig
+
+Metric = dict[str, float | list[float] | None]
+Federate = Callable[[RecordedPopulation, Fold], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Attributes:
+    users_test: users that were tested.
+    utility: metric → figures.
+    details: everything that was measured, as plain values.
+    not_measured: why there are no figures, if there are none.
+    """
+
+    users_test: int
+    utility: dict[str, Metric] = field(default_factory=dict)
+    details: dict[str, object] = field(default_factory=dict)
+    not_measured: str | None = None
+
+
+def make_scorer(adapted: AdaptedModel, plan: FederationPlan) -> AdapterScorer:
+    """Judges pairs, and trains alone with the federation's own steps."""
+    training: TrainingConfig = training_config(plan)
+    steps = [plan.server_step(number) for number in range(1, plan.rounds + 1)]
+    return AdapterScorer(adapted, training, server_steps=steps, clipping_norm=plan.clipping_norm)
+
+
+def measure_embedded(
+    adapted: AdaptedModel,
+    vector: NDArray[np.float32],
+    plan: FederationPlan,
+    config: EvaluationConfig,
+    *,
+    world_seed: int,
+    progress: Callable[[int, int], None],
+) -> Measurement:
+    """Replies and pairs of users held out, under their own persona, none, and another user's.
+
+    Args:
+        vector: (d,) the adapter to measure.
+        world_seed: of the embedded world that it was trained in.
+        progress: told (steps done, steps in all).
+    """
+    held_out = EmbeddedPopulation(
+        seed=world_seed, users=config.users, pairs_per_user=config.pairs_per_user, split=config.split
+    )
+    temperatures = (0.0, config.temperature) if config.temperature > 0 else (0.0,)
+    steps = 2 * len(temperatures) + len(_CONDITIONS)
+    adapted.load(vector)
+    replies = evaluate_embedded(
+        adapted,
+        held_out,
+        questions_per_user=config.questions,
+        temperatures=temperatures,
+        seed=config.seed,
+        progress=lambda done: progress(done, steps),
+    )
+    scorer = make_scorer(adapted, plan)
+    accuracy: dict[Condition, PairAccuracy] = {}
+    for place, condition in enumerate(_CONDITIONS):
+        accuracy[condition] = evaluate_pairs(_held_out_pairs(held_out, condition), scorer, vector, seed=config.seed)
+        progress(2 * len(temperatures) + place + 1, steps)
+    utility: dict[str, Metric] = {}
+    for temperature in temperatures:
+        utility |= _reply_metrics(replies, temperature)
+    own = accuracy["own"].accuracy["federated"]
+    utility["pair_accuracy"] = _metric(
+        base=accuracy["own"].accuracy["base_per_token"].value,
+        own=own.value,
+        none=accuracy["none"].accuracy["federated"].value,
+        other=accuracy["other"].accuracy["federated"].value,
+        ci95=_interval(own),
+    )
+    details = {
+        "replies": replies.to_dict(),
+        "pair_accuracy": {condition: found.to_json() for condition, found in accuracy.items()},
+    }
+    return Measurement(users_test=config.users, utility=utility, details=details)
+
+
+def measure_recorded(
+    adapted: AdaptedModel,
+    population: RecordedPopulation,
+    plan: FederationPlan,
+    config: EvaluationConfig,
+    federate: Federate,
+    *,
+    progress: Callable[[FoldProgress], None],
+) -> Measurement:
+    """Cross-validated accuracy on people's own pairs: every vote is tested by a federation that saw neither user nor
+    question.
+
+    Args:
+        federate: trains a fold.
+        progress: told after every fold.
+    """
+    users = sum(bool(recorded) for recorded in population.devices)
+    groups = len(population.groups())
+    if min(users, groups) < 2:
+        return Measurement(
+            users_test=0,
+            not_measured=f"held-out pairs need at least 2 users and 2 questions: here are {users} and {groups}",
+        )
+    folds = cross_validation_folds(
+        population,
+        user_folds=min(config.user_folds, users),
+        group_folds=min(config.group_folds, groups),
+        cells=config.cells if min(users, groups) >= config.user_folds else "all",
+        seed=config.seed,
+    )
+    try:
+        found = cross_validate(
+            population,
+            folds,
+            make_scorer(adapted, plan),
+            federate,
+            with_local=config.local_only,
+            progress=progress,
+            seed=config.seed,
+        )
+    except PairAccuracyError as error:
+        return Measurement(users_test=0, not_measured=str(error))
+    tuned = found.accuracy["federated"]
+    utility = {
+        "pair_accuracy": _metric(base=found.accuracy["base_per_token"].value, own=tuned.value, ci95=_interval(tuned))
+    }
+    for rival in ("base_per_token", "base_summed", "local", "longer"):
+        if rival in found.differences:
+            gain = found.differences[rival]
+            utility[f"pair_accuracy_gain_over_{rival}"] = _metric(own=gain.value, ci95=_interval(gain))
+    return Measurement(users_test=len(found.users), utility=utility, details={"pair_accuracy": found.to_json()})
+
+
+_CONDITIONS: tuple[Condition, ...] = ("own", "none", "other")
+
+
+def _held_out_pairs(population: EmbeddedPopulation, condition: Condition) -> Sequence[RecordedPair]:
+    """The users' pairs with the personas exchanged for the condition's."""
+    users = [population.user(index) for index in range(len(population))]
+    recorded = []
+    for index, user in enumerate(users):
+        persona = {"own": user.persona, "none": None}.get(condition, other_persona(users, index))
+        recorded += [
+            RecordedPair(user_id=user.identity, group=f"pair {place}", pair=replace(pair, persona=persona))
+            for place, pair in enumerate(population.pairs(index))
+        ]
+    return recorded
+
+
+def _reply_metrics(replies: EmbeddedEvaluation, temperature: float) -> dict[str, Metric]:
+    how = "greedy" if temperature == 0 else "sampled"
+    own, none, other = (replies.result(condition, temperature) for condition in _CONDITIONS)
+    gain = replies.personalization[temperature]
+    return {
+        f"win_rate_{how}": _metric(
+            base=0.5, own=own.win.value, none=none.win.value, other=other.win.value, ci95=[own.win.low, own.win.high]
+        ),
+        f"own_minus_other_win_rate_{how}": _metric(own=gain.value, ci95=[gain.low, gain.high]),
+        f"style_fit_{how}": _metric(
+            base=own.base_fit,
+            own=own.tuned_fit.value,
+            none=none.tuned_fit.value,
+            other=other.tuned_fit.value,
+            ci95=[own.tuned_fit.low, own.tuned_fit.high],
+        ),
+        f"coherent_{how}": _metric(
+            base=own.base_coherent, own=own.tuned_coherent, none=none.tuned_coherent, other=other.tuned_coherent
+        ),
+    }
+
+
+def _metric(
+    *,
+    own: float,
+    base: float | None = None,
+    none: float | None = None,
+    other: float | None = None,
+    ci95: list[float] | None = None,
+) -> Metric:
+    return {
+        "base": base,
+        "tuned": own,
+        "own_persona": own,
+        "no_persona": none,
+        "other_persona": other,
+        "ci95": ci95,
+    }
+
+
+def _interval(estimate: Estimate) -> list[float]:
+    return [estimate.low, estimate.high]

@@ -1,0 +1,227 @@
+"""Runs a configuration to its end: data, rounds, measurement, summary. What is finished is never done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.releases import ReleaseError, RunDirectory, read_rounds
+from server.round_record import RoundRecord
+from server.rounds import Observe
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.flat_config import ConfigError
+from shared.language_model import load_language_model
+from shared.round_plan import FederationPlan
+from simulations.engines.deployed import run_deployed
+from simulations.engines.inline import run_inline
+from simulations.engines.ray import run_ray
+from simulations.evaluation.cross_validation import Fold
+from simulations.evaluation.pair_accuracy import FoldProgress
+from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.protocol import Population
+from simulations.population.recorded import RecordedPopulation
+from simulations.run.config import RunConfig, RunSettings
+from simulations.run.data import load_population
+from simulations.run.directory import RunFiles
+from simulations.run.measurement import Measurement, measure_embedded, measure_recorded
+from simulations.run.progress import RunProgress, Stage, describe_round
+from simulations.run.summary import RunCost, privacy_guarantee, summarise
+
+
+def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, shown: RunProgress) -> dict[str, object]:
+    """Runs `config` into a new directory; returns `summary.json`.
+
+    Raises:
+        ConfigError, ReleaseError: see `RunFiles`; what engines, data and models raise. Finished rounds stand.
+    """
+    files = RunFiles(path)
+    population, data = load_population(config.data)
+    config = replace(config, data=data)
+    _check_privacy(config, population)
+    with files.locked():
+        files.begin(config, overwrite=overwrite)
+        return _run(config, population, files, resumed_after=0, command=command, shown=shown)
+
+
+def resume_run(
+    path: Path, changes: dict[str, object], *, command: str, shown: RunProgress
+) -> tuple[dict[str, object], bool]:
+    """Goes on with the run in a directory, with the configuration it began with.
+
+    Args:
+        changes: flat keys; only those of engine and processes may differ from what the run began with.
+
+    Returns:
+        `summary.json`, and whether anything was left to do.
+
+    Raises:
+        As `start_run`.
+    """
+    files = RunFiles(path)
+    if not path.is_dir():
+        raise ReleaseError(f"{path} holds no run to resume")
+    with files.locked():
+        began = RunConfig.from_flat(files.read_config())
+        config = RunConfig.from_flat({**began.to_flat(), **changes})
+        different = config.differences(began)
+        if different:
+            raise ConfigError(f"a run is resumed as it began; these differ: {', '.join(different)}")
+        finished = files.read_summary()
+        if finished is not None:
+            return finished, False
+        population, data = load_population(config.data)
+        config = replace(config, data=data)
+        records = read_rounds(path)
+        resumed_after = records[-1].round_number if records else 0
+        shown.say(f"resuming {path} after round {resumed_after} of {config.plan.rounds}")
+        return _run(config, population, files, resumed_after=resumed_after, command=command, shown=shown), True
+
+
+def run_federation(
+    settings: RunSettings,
+    plan: FederationPlan,
+    population: Population,
+    *,
+    directory: Path,
+    resume: bool,
+    observe: Observe,
+    answered: Callable[[], None],
+) -> None:
+    """Runs a plan on the engine that the settings name. Only `inline` tells of every device that answered."""
+    if settings.engine == "ray":
+        run_ray(plan, population, directory=directory, resume=resume, processes=settings.processes, observe=observe)
+    elif settings.engine == "deployed":
+        run_deployed(plan, population, directory=directory, resume=resume, observe=observe)
+    else:
+        run_inline(
+            plan, population, directory=directory, resume=resume, processes=settings.processes, observe=observe,
+            answered=answered,
+        )  # fmt: skip
+
+
+def _check_privacy(config: RunConfig, population: Population) -> None:
+    """Before anything is trained: a guarantee exists for what is planned."""
+    plan = config.plan_for(population)
+    try:
+        privacy_guarantee(plan, participations=plan.rounds * plan.attempts, delta=config.run.delta)
+    except ValueError as error:
+        raise ConfigError(f"privacy: {error}") from None
+
+
+def _run(
+    config: RunConfig,
+    population: EmbeddedPopulation | RecordedPopulation,
+    files: RunFiles,
+    *,
+    resumed_after: int,
+    command: str,
+    shown: RunProgress,
+) -> dict[str, object]:
+    began = time.perf_counter()
+    plan = config.plan_for(population)
+    _train(config.run, plan, population, files.path, f"training on {len(population)} devices", shown)
+    adapted = attach_adapter(load_language_model(plan.model), plan.adapter)
+    vector = _last_release(files.path, plan, adapted)
+    measurement = _measure(config, plan, population, adapted, vector, files, shown)
+    summary = summarise(
+        config=config,
+        plan=plan,
+        population=population,
+        adapted=adapted,
+        records=read_rounds(files.path),
+        measurement=measurement,
+        cost=RunCost(wall_seconds=time.perf_counter() - began, resumed_after=resumed_after),
+        command=command,
+    )
+    files.write_summary(summary)
+    return summary
+
+
+def _train(
+    settings: RunSettings,
+    plan: FederationPlan,
+    population: Population,
+    directory: Path,
+    description: str,
+    shown: RunProgress,
+) -> None:
+    done = len(read_rounds(directory))
+    if done == plan.rounds and (directory / "adapter").is_dir():
+        return
+    cohort = min(plan.cohort_size, plan.devices)
+    with shown.stage(description, total=plan.rounds) as stage:
+
+        def observe(record: RoundRecord) -> None:
+            nonlocal done
+            done = record.round_number
+            stage.advance(done, describe_round(record))
+
+        def answered() -> None:
+            stage.step(1 / cohort, limit=done + 1)
+
+        stage.advance(done, "starting", line=False)
+        run_federation(settings, plan, population, directory=directory, resume=True, observe=observe, answered=answered)
+
+
+def _last_release(directory: Path, plan: FederationPlan, adapted: AdaptedModel) -> NDArray[np.float32]:
+    release = RunDirectory(directory, plan=plan, spec=adapted.spec).open(resume=True)
+    if release is None:
+        raise ReleaseError(f"{directory} holds no release")
+    return release.vector
+
+
+def _measure(
+    config: RunConfig,
+    plan: FederationPlan,
+    population: EmbeddedPopulation | RecordedPopulation,
+    adapted: AdaptedModel,
+    vector: NDArray[np.float32],
+    files: RunFiles,
+    shown: RunProgress,
+) -> Measurement:
+    if config.evaluation.skip:
+        return Measurement(users_test=0, not_measured="evaluation.skip is on")
+    if isinstance(population, EmbeddedPopulation):
+        with shown.stage(f"asking {config.evaluation.users} users held out", total=1) as stage:
+            return measure_embedded(
+                adapted,
+                vector,
+                plan,
+                config.evaluation,
+                world_seed=population.seed,
+                progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
+            )
+    return _cross_validate(config, plan, population, adapted, files, shown)
+
+
+def _cross_validate(
+    config: RunConfig,
+    plan: FederationPlan,
+    population: RecordedPopulation,
+    adapted: AdaptedModel,
+    files: RunFiles,
+    shown: RunProgress,
+) -> Measurement:
+    def federate(training: RecordedPopulation, fold: Fold) -> NDArray[np.float32]:
+        directory = files.folds / str(fold.index)
+        of_fold = replace(plan, devices=len(training))
+        _train(config.run, of_fold, training, directory, f"fold {fold.index + 1}: training without its users", shown)
+        return _last_release(directory, of_fold, adapted)
+
+    with shown.stage("cross-validation", total=config.evaluation.user_folds * config.evaluation.group_folds) as stage:
+        return measure_recorded(
+            adapted, population, plan, config.evaluation, federate, progress=lambda fold: _show_fold(stage, fold)
+        )
+
+
+def _show_fold(stage: Stage, fold: FoldProgress) -> None:
+    stage.advance(
+        fold.done,
+        f"fold {fold.done}/{fold.folds} · {fold.votes} held-out pairs · federated {fold.accuracy['federated']:.0%}, "
+        f"base {fold.accuracy['base_per_token']:.0%}, longer {fold.accuracy['longer']:.0%}",
+    )

@@ -1,0 +1,163 @@
+"""`summary.json`: what a run was, what it cost, what it promises, and what came of it. It holds no content."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from server.round_record import NodeFailure, RoundRecord
+from shared.adapter import AdaptedModel
+from shared.privacy.accounting import pair_level_guarantee
+from shared.privacy.guarantee import Guarantee
+from shared.round_plan import FederationPlan
+from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.recorded import RecordedPopulation
+from simulations.run.config import RunConfig
+from simulations.run.measurement import Measurement
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_ONLY_THE_ADAPTER = (
+    "the figures cover the adapter and the releases before it; figures of utility in the same file are computed "
+    "from the data without noise, and are not covered"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCost:
+    """Attributes:
+    wall_seconds: of this process's part of the run, evaluation included.
+    resumed_after: the round that an earlier process had finished; 0 if there was none.
+    """
+
+    wall_seconds: float
+    resumed_after: int
+
+
+def privacy_guarantee(plan: FederationPlan, *, participations: int, delta: float) -> Guarantee | None:
+    """What a run promises whose devices each took part at most so often; None of a run without privacy.
+
+    Raises:
+        ValueError: the accountant has no finite figure for it.
+    """
+    terms = plan.pair_privacy
+    if terms is None:
+        return None
+    return pair_level_guarantee(
+        noise_multiplier=terms.noise_multiplier,
+        sample_rate=terms.sample_rate,
+        local_steps=plan.training.local_steps,
+        max_participations=participations,
+        delta=delta,
+    )
+
+
+def summarise(
+    *,
+    config: RunConfig,
+    plan: FederationPlan,
+    population: EmbeddedPopulation | RecordedPopulation,
+    adapted: AdaptedModel,
+    records: Sequence[RoundRecord],
+    measurement: Measurement,
+    cost: RunCost,
+    command: str,
+) -> dict[str, object]:
+    """The keys of `summary.json`.
+
+    Raises:
+        ValueError: a private run for which the accountant has no figure.
+    """
+    failures = [failure for record in records for failure in record.failures]
+    refused = [failure for failure in failures if _is_refusal(failure)]
+    # A device is asked at most once an attempt, and an attempt that is repeated by a resumed run gets the same bytes.
+    guarantee = privacy_guarantee(
+        plan, participations=sum(record.attempts for record in records), delta=config.run.delta
+    )
+    device_seconds = [record.metrics.device_seconds for record in records if record.metrics is not None]
+    return {
+        "tacit_version": version("tacit"),
+        "git_commit": _git_commit(),
+        "command": command,
+        "seed": plan.seed,
+        "engine": config.run.engine,
+        "model": {"name": adapted.spec.base_name, "parameters": adapted.language_model.parameter_count()},
+        "data": {
+            "source": population.name,
+            "users_train": len(population),
+            "users_test": measurement.users_test,
+            "pairs": _pair_count(population),
+            "loaded": population.load_report().to_json() if isinstance(population, RecordedPopulation) else None,
+        },
+        "federation": {
+            "rounds": len(records),
+            "cohort": min(plan.cohort_size, plan.devices),
+            "method": plan.adapter.method,
+            "shared_parameters": adapted.spec.dimension,
+            "bytes_up_per_device_round": max((record.bytes_up for record in records), default=0),
+            "bytes_down_per_device_round": max((record.bytes_down for record in records), default=0),
+        },
+        "privacy": {
+            "user": None,
+            "pair": None if guarantee is None else _with_scope(guarantee),
+        },
+        "utility": measurement.utility,
+        "not_measured": measurement.not_measured,
+        "details": measurement.details,
+        "cost": {
+            "wall_seconds": cost.wall_seconds,
+            "resumed_after_round": cost.resumed_after,
+            "rounds_seconds": sum(record.seconds for record in records),
+            "device_seconds_median": statistics.median(device_seconds) if device_seconds else None,
+            "peak_rss_bytes": _peak_bytes(),
+        },
+        "refused": len(refused),
+        "dropouts": len(failures) - len(refused),
+    }
+
+
+def _pair_count(population: EmbeddedPopulation | RecordedPopulation) -> int:
+    if isinstance(population, EmbeddedPopulation):
+        return len(population) * population.pairs_per_user  # not by making them: there may be a million users
+    return len(population.recorded_pairs())
+
+
+def _with_scope(guarantee: Guarantee) -> dict[str, object]:
+    return {
+        **guarantee.as_json(),
+        "assumptions": [*guarantee.assumptions, _ONLY_THE_ADAPTER],
+        "sentence": guarantee.sentence(),
+    }
+
+
+def _is_refusal(failure: NodeFailure) -> bool:
+    """Whether the device said something that could not be used; a dropout said nothing, or that it could not."""
+    return failure.reason.startswith("invalid reply") or failure.reason == "wrong request"
+
+
+def _git_commit() -> str | None:
+    """Of the checkout that runs, "-changed" if its files differ from it; None of an installed package."""
+    if not (_PROJECT / ".git").exists():
+        return None
+    try:
+        commit, changes = (
+            subprocess.run(  # noqa: S603
+                ["git", "-C", str(_PROJECT), *arguments],  # noqa: S607
+                capture_output=True, text=True, timeout=10, check=True,
+            ).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}-changed" if changes else commit
+
+
+def _peak_bytes() -> int:
+    """The largest resident set that this process or one of its ended children had."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -1,0 +1,162 @@
+"""A run's summary as tables that a newcomer understands. Everything shown is read from `summary.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+_Json = Mapping[str, object]
+
+_RIVALS = (
+    ("longer", "the longer reply was chosen"),
+    ("base_per_token", "base model, log-probability per token"),
+    ("base_summed", "base model, log-probability"),
+    ("local", "trained alone, on the user's own pairs"),
+    ("federated", "trained together (this run)"),
+)
+
+
+def summary_view(summary: _Json) -> RenderableType:
+    """What was learned, what left each device, and what is promised."""
+    utility = _part(summary, "utility")
+    parts: list[RenderableType] = []
+    if "win_rate_greedy" in utility:
+        parts.append(_persona_table(summary, utility))
+        parts += _examples(summary)
+    elif "pair_accuracy" in utility:
+        parts.append(_accuracy_table(summary))
+    else:
+        parts.append(Text(f"Nothing was measured: {summary.get('not_measured')}"))
+    parts.append(_cost_table(summary))
+    return Group(*parts)
+
+
+def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
+    tested = _part(summary, "data")["users_test"]
+    table = Table(title=f"{tested} simulated users that training never saw, asking new questions", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in ("base", "tuned,\nown persona", "tuned,\nno persona", "tuned,\nother's persona"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = (
+        ("beats the base's reply", "win_rate_greedy", _percent),
+        ("style as wanted, of 4", "style_fit_greedy", _two_digits),
+        ("makes sense", "coherent_greedy", _percent),
+        ("tells which was chosen", "pair_accuracy", _percent),
+        ("beats it, sampled", "win_rate_sampled", _percent),
+    )
+    for label, metric, shown in rows:
+        if metric in utility:
+            found = _part(utility, metric)
+            own = shown(found["tuned"])
+            interval = found["ci95"]
+            if isinstance(interval, list):
+                own += f"\n[{shown(interval[0])}, {shown(interval[1])}]"
+            base = "" if metric.startswith("win_rate") else shown(found["base"])
+            table.add_row(label, base, own, shown(found["no_persona"]), shown(found["other_persona"]))
+    gain = _part(utility, "own_minus_other_win_rate_greedy")
+    low, high = cast("list[float]", gain["ci95"])
+    note = (
+        f"Personal gain, own minus another's: {_points(gain['tuned'])} points [{_points(low)}, {_points(high)}]. "
+        "50 % is a tie with the base model; brackets are 95 % intervals over users. A win under one's own persona "
+        "that is not there under another's is personalization. The scorer is the simulated world's own rule: this "
+        "says nothing about people."
+    )
+    return Group(table, Text(note, style="dim"))
+
+
+def _accuracy_table(summary: _Json) -> RenderableType:
+    details = _part(_part(summary, "details"), "pair_accuracy")
+    accuracy, differences = _part(details, "accuracy"), _part(details, "differences")
+    table = Table(
+        title=f"{details['votes']} held-out pairs of {_part(summary, 'data')['users_test']} people: how often the "
+        "chosen reply is told from the rejected one",
+        title_justify="left",
+    )
+    table.add_column("told by")
+    table.add_column("pairs told right", justify="right")
+    table.add_column("trained together gains over it", justify="right")
+    for method, label in _RIVALS:
+        if method in accuracy:
+            gain = ""
+            if method in differences:
+                gain = f"{_points(_part(differences, method)['value'])} points {_range(differences, method, _points)}"
+            own = f"{_percent(_part(accuracy, method)['value'])} {_range(accuracy, method, _percent)}"
+            table.add_row(label, own, gain)
+    note = (
+        f"Brackets are 95 % intervals over people; every pair was tested by one of {details['folds']} federations that "
+        "had seen neither its user nor its question. A judge who does not know whose pair it is could reach "
+        f"{_percent(details['impersonal_ceiling'])}."
+    )
+    return Group(table, Text(note, style="dim"))
+
+
+def _examples(summary: _Json) -> list[RenderableType]:
+    replies = _part(_part(summary, "details"), "replies")
+    shown: list[RenderableType] = []
+    for question, persona, base, tuned in cast("list[list[str]]", replies["examples"])[:1]:
+        text = Text()
+        for label, words in (("asks", question), ("persona", persona), ("base", base), ("tuned", tuned)):
+            text.append(f"{label:>8}  ", style="bold")
+            text.append(words.replace("\n", "\n" + " " * 10) + "\n")
+        text.rstrip()
+        shown.append(Panel(text, title="one simulated user", title_align="left"))
+    return shown
+
+
+def _cost_table(summary: _Json) -> RenderableType:
+    federation, model, cost = (_part(summary, name) for name in ("federation", "model", "cost"))
+    pair = _part(summary, "privacy")["pair"]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    share = cast(int, federation["shared_parameters"]) / cast(int, model["parameters"])
+    table.add_row(
+        "leaves a device",
+        f"{federation['shared_parameters']:,} numbers a round ({share:.1%} of the model), "
+        f"{_size(federation['bytes_up_per_device_round'])}; pairs, personas and conversations stay",
+    )
+    table.add_row(
+        "promise",
+        str(cast(_Json, pair)["sentence"])
+        if pair is not None
+        else "none: this run adds no noise, so an update can tell something about its device's pairs",
+    )
+    missing = f"; {summary['dropouts']} dropouts, {summary['refused']} replies refused"
+    table.add_row(
+        "rounds", f"{federation['rounds']} of {federation['cohort']} devices, {federation['method']}{missing}"
+    )
+    seconds = cost["device_seconds_median"]
+    device = f", {seconds:.2f} s on a device" if isinstance(seconds, float) else ""
+    table.add_row("time", f"{cost['wall_seconds']:.0f} s in all{device}")
+    return table
+
+
+def _part(values: _Json, key: str) -> _Json:
+    return cast(_Json, values[key])
+
+
+def _range(values: _Json, key: str, shown: Callable[[object], str]) -> str:
+    found = _part(values, key)
+
+    return f"[{shown(found['low'])}, {shown(found['high'])}]"
+
+
+def _percent(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, int | float) else ""
+
+
+def _points(value: object) -> str:
+    return f"{100 * value:+.0f}" if isinstance(value, int | float) else ""
+
+
+def _two_digits(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, int | float) else ""
+
+
+def _size(value: object) -> str:
+    return f"{cast(int, value) / 1000:,.0f} kB"
