@@ -1,0 +1,125 @@
+"""`tacit-server`: what an operator types.
+
+PyTorch and the rest are imported by the commands that use them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.command_line import explained, run_script, settings
+from shared.flat_config import ConfigError, to_tables
+
+app = typer.Typer(
+    help="The server's side of Tacit: plan a federation, and see how it goes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+
+@app.command()
+def plan(
+    config: Annotated[Path | None, typer.Option(help="A TOML file of the plan's settings.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting: GROUP.KEY=VALUE. May be repeated.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--out", help="Where the run will leave its results: completes the plan for Flower.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    delta: Annotated[float, typer.Option(help="δ of a private plan's guarantee.")] = 1e-5,
+) -> None:
+    """Check a plan and print it whole, as TOML for `flwr run . --run-config FILE`.
+
+    What the plan promises, and its digest, go to standard error.
+    """
+    import tomli_w
+
+    from shared.privacy.accounting import pair_level_guarantee
+    from shared.round_plan import FederationPlan, RunOutput
+
+    with _explained():
+        made = FederationPlan.from_run_config(settings(preset={}, config=config, flags={}, assignments=assignments))
+        promise = "no privacy: an update can tell something about its device's pairs"
+        if made.pair_privacy is not None:
+            try:
+                promise = pair_level_guarantee(
+                    noise_multiplier=made.pair_privacy.noise_multiplier,
+                    sample_rate=made.pair_privacy.sample_rate,
+                    local_steps=made.training.local_steps,
+                    max_participations=made.rounds * made.attempts,
+                    delta=delta,
+                ).sentence()
+            except ValueError as error:
+                raise ConfigError(f"privacy: {error}") from None
+        keys = made.to_run_config()
+        if directory is not None:
+            keys |= RunOutput(directory=str(directory.absolute()), resume=resume).to_run_config()
+        sys.stdout.write(tomli_w.dumps(to_tables(keys)))
+        err.print(f"plan {made.digest()[:16]}", markup=False, highlight=False)
+        err.print(f"promise: {promise}", markup=False, highlight=False)
+
+
+@app.command()
+def status(
+    directory: Annotated[Path, typer.Argument(help="A run's directory.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a round.")] = False,
+) -> None:
+    """Show the rounds that a run has released: who answered, who failed, how long it took."""
+    from server.releases import ReleaseError, read_rounds
+
+    with _explained():
+        if not directory.is_dir():
+            raise ReleaseError(f"there is no directory {directory}")
+        records = read_rounds(directory)
+        if as_json:
+            for record in records:
+                sys.stdout.write(json.dumps(asdict(record)) + "\n")
+            return
+        if not records:
+            out.print("no round has been released yet")
+            return
+        table = Table(title=f"{len(records)} of {records[-1].rounds} rounds released", title_justify="left")
+        for name in ("round", "asked", "replies", "no pairs", "failed", "seconds", "kB up", "step norm", "loss"):
+            table.add_column(name, justify="right")
+        for record in records:
+            table.add_row(
+                str(record.round_number),
+                str(record.cohort),
+                str(record.replies),
+                str(record.no_pairs),
+                str(len(record.failures)),
+                f"{record.seconds:.1f}",
+                f"{record.bytes_up / 1000:.0f}",
+                f"{record.step_norm:.3f}",
+                "" if record.metrics is None else f"{record.metrics.loss:.3f}",
+            )
+        out.print(table)
+        for failure in (failure for record in records for failure in record.failures):
+            out.print(f"node {failure.node} (device {failure.device}): {failure.reason}", markup=False, highlight=False)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from server.releases import ReleaseError
+
+    return (ConfigError, OSError, ReleaseError)
+
+
+def _explained() -> AbstractContextManager[None]:
+    return explained(_expected, err, interrupted="nothing was changed")
+
+
+def main() -> None:
+    """The console script."""
+    run_script(app, err)

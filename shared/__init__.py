@@ -1,4 +1,4 @@
 """What device and server must agree on: values, the language-model seam, adapters, messages, privacy.
 
-No I/O beyond loading a model and reading or writing a file of pairs.
+No I/O but loading a model, files of pairs, and what the command lines share.
 """

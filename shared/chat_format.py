@@ -129,7 +129,8 @@ class ChatFormat:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _tokenize(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        # Not verbose: what is longer than the context is cut later, and said there.
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _tokenize_after(self, before: str, after: str) -> list[int]:
         # Tokenising the whole text gives a SentencePiece tokenizer no reason to open the turn with a space of its own.

@@ -1,62 +1,24 @@
-"""`tacit-sim`: what a researcher types."""
+"""`tacit-sim`: what a researcher types.
+
+PyTorch and the rest are imported by the commands that use them, so that `--help` answers at once.
+"""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Protocol, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from client.device import DeviceError
-from server.releases import ReleaseError
-from server.roster import RosterError
-from server.rounds import TooFewRepliesError
-from shared.adapter import AdapterError
-from shared.chat_format import ChatTemplateError
-from shared.command_line import quiet_libraries
+from shared.command_line import explained, run_script, settings
 from shared.flat_config import ConfigError
-from shared.language_model import LanguageModelError
-from shared.preference_files import PreferenceFileError
-from simulations.benchmarks import dpo_step, federation
-from simulations.engines.deployed import DeploymentError
-from simulations.engines.ray import RayMissingError
-from simulations.pretrain import CheckpointMismatchError, pretrain
-from simulations.pretraining.progress import live_progress
-from simulations.pretraining.recipe import PretrainConfig
-from simulations.run.config import (
-    Engine,
-    RunConfig,
-    Source,
-    parse_assignment,
-    preset_descriptions,
-    read_preset,
-    read_toml,
-)
-from simulations.run.directory import RunFiles
-from simulations.run.progress import RunProgress
-from simulations.run.run import resume_run, start_run
-from simulations.run.table import summary_view
-
-_EXPECTED = (
-    AdapterError,
-    ChatTemplateError,
-    CheckpointMismatchError,
-    ConfigError,
-    DeploymentError,
-    DeviceError,
-    LanguageModelError,
-    OSError,
-    PreferenceFileError,
-    RayMissingError,
-    ReleaseError,
-    RosterError,
-    TooFewRepliesError,
-)
 
 app = typer.Typer(
     help="Simulate federations that learn from each person's own conversations, and measure what they gain.",
@@ -77,7 +39,9 @@ def run(
     out_directory: Annotated[Path | None, typer.Option("--out", help="Directory for the results.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after its last round.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start the run in --out anew.")] = False,
-    data: Annotated[str | None, typer.Option(help=f"Whose pairs: {', '.join(get_args(Source))}.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Whose pairs: embedded, mtbench-human, realhumaneval or jsonl.")
+    ] = None,
     path: Annotated[str | None, typer.Option(help="Where recorded data lies.")] = None,
     users: Annotated[int | None, typer.Option(help="How many users take part.")] = None,
     cohort: Annotated[int | None, typer.Option(help="How many devices are asked in a round.")] = None,
@@ -85,7 +49,7 @@ def run(
     model: Annotated[str | None, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")] = None,
     method: Annotated[str | None, typer.Option(help="How adapters are aggregated: ffa-lora.")] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
-    engine: Annotated[str | None, typer.Option(help=f"One of {', '.join(get_args(Engine))}.")] = None,
+    engine: Annotated[str | None, typer.Option(help="inline, ray or deployed.")] = None,
     processes: Annotated[int | None, typer.Option(help="That train side by side.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.")] = None,
     assignments: Annotated[
@@ -105,9 +69,16 @@ def run(
 
       tacit-sim run --resume --out runs/mine
     """
+    from simulations.run.config import RunConfig, read_preset
+    from simulations.run.progress import RunProgress
+    from simulations.run.run import resume_run, start_run
+
     with _explained():
-        named = _named(
-            {
+        layers = settings(
+            preset=read_preset(preset) if preset is not None else {},
+            config=config,
+            assignments=assignments,
+            flags={
                 "data.source": data,
                 "data.path": path,
                 "data.users": users,
@@ -122,14 +93,8 @@ def run(
                 "adapter.seed": seed,
                 "data.seed": seed,
                 "evaluation.seed": seed,
-            }
+            },
         )
-        layers: dict[str, object] = {
-            **(read_preset(preset) if preset is not None else {}),
-            **(read_toml(config) if config is not None else {}),
-            **named,
-            **dict(parse_assignment(text) for text in assignments or []),
-        }
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other")
         directory = out_directory or Path("runs") / (preset or "latest")
@@ -148,6 +113,9 @@ def run(
 @app.command()
 def show(directory: Annotated[Path, typer.Argument(help="A finished run.")]) -> None:
     """Print the table of a finished run again."""
+    from server.releases import ReleaseError
+    from simulations.run.directory import RunFiles
+
     with _explained():
         summary = RunFiles(directory).read_summary()
         if summary is None:
@@ -158,6 +126,8 @@ def show(directory: Annotated[Path, typer.Argument(help="A finished run.")]) -> 
 @app.command()
 def presets() -> None:
     """List the named configurations."""
+    from simulations.run.config import preset_descriptions
+
     for name, description in preset_descriptions().items():
         out.print(f"[bold]{name}[/bold]  {description}")
 
@@ -166,20 +136,23 @@ def presets() -> None:
 def pretrain_command(
     out_directory: Annotated[Path, typer.Option("--out", help="Directory of the model; a killed run goes on there.")],
     seed: Annotated[int, typer.Option(help="Of examples, weights and order.")] = 0,
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = PretrainConfig().steps,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimizer steps; other than the default makes another model.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Of PyTorch.")] = 2,
 ) -> None:
     """Make tacit-tiny, the embedded world's base model, from nothing."""
+    from simulations.pretrain import pretrain
+    from simulations.pretraining.progress import live_progress
+    from simulations.pretraining.recipe import PretrainConfig
+
+    default = PretrainConfig(seed=seed, threads=threads)
     with _explained(), live_progress(out) as progress:
-        pretrain(PretrainConfig(seed=seed, steps=steps, threads=threads), out_directory, progress)
+        pretrain(default if steps is None else replace(default, steps=steps), out_directory, progress)
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
 
-class _Benchmark(Protocol):
-    def __call__(self, json_path: Path | None, *, progress: Callable[[str], None]) -> dict[str, object]: ...
-
-
-_BENCHMARKS: dict[str, _Benchmark] = {"dpo-step": dpo_step.run, "federation": federation.run}
+_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation"}
 
 
 @app.command()
@@ -194,40 +167,58 @@ def bench(
     with _explained():
         if name not in _BENCHMARKS:
             raise ConfigError(f"there is no benchmark {name!r}: there are {', '.join(_BENCHMARKS)}")
-        report = _BENCHMARKS[name](json_path, progress=lambda line: out.print(line, markup=False, highlight=False))
-        ratios = report["ratios"]
-        for label, ratio in ratios.items() if isinstance(ratios, dict) else ():
+        try:
+            module = import_module(f"simulations.benchmarks.{_BENCHMARKS[name]}")
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
+        report = module.run(json_path, progress=lambda line: out.print(line, markup=False, highlight=False))
+        for label, ratio in report["ratios"].items():
             out.print(f"[bold]{ratio:6.2f}x[/bold]  {label}", highlight=False)
 
 
 def _show(summary: Mapping[str, object], directory: Path) -> None:
+    from simulations.run.table import summary_view
+
     out.print()
     out.print(summary_view(summary))
     adapter = "the adapter loads with PeftModel.from_pretrained"
     out.print(f"\nresults: {directory} ({adapter})", markup=False, highlight=False)
 
 
-def _named(flags: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in flags.items() if value is not None}
+def _expected() -> tuple[type[Exception], ...]:
+    from client.device import DeviceError
+    from server.releases import ReleaseError
+    from server.roster import RosterError
+    from server.rounds import TooFewRepliesError
+    from shared.adapter import AdapterError
+    from shared.chat_format import ChatTemplateError
+    from shared.language_model import LanguageModelError
+    from shared.preference_files import PreferenceFileError
+    from simulations.engines.deployed import DeploymentError
+    from simulations.engines.ray import RayMissingError
+    from simulations.pretrain import CheckpointMismatchError
+
+    return (
+        AdapterError,
+        ChatTemplateError,
+        CheckpointMismatchError,
+        ConfigError,
+        DeploymentError,
+        DeviceError,
+        LanguageModelError,
+        OSError,
+        PreferenceFileError,
+        RayMissingError,
+        ReleaseError,
+        RosterError,
+        TooFewRepliesError,
+    )
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Expected errors as a line that says what to do."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        err.print(f"error: {error.name} is not installed: pip install 'tacit[sim,bench]'", markup=False)
-        raise typer.Exit(1) from None
-    except _EXPECTED as error:
-        err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        err.print("stopped: finished rounds stand, and --resume goes on with them", markup=False)
-        raise typer.Exit(130) from None
+def _explained() -> AbstractContextManager[None]:
+    return explained(_expected, err, interrupted="finished rounds stand, and --resume goes on with them")
 
 
 def main() -> None:
     """The console script."""
-    quiet_libraries(err)
-    app()
+    run_script(app, err)

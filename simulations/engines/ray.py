@@ -49,10 +49,9 @@ def run_ray(
     output = RunOutput(directory=str(directory.absolute()), resume=resume)
     cores = processes if processes else min(2, os.cpu_count() or 1)
     with _quiet_flower():
-        from flwr.simulation import run_simulation
-
         try:
             import ray
+            from flwr.simulation import run_simulation
         except ImportError:
             raise RayMissingError("the engine 'ray' needs Ray: pip install 'tacit[sim]'") from None
         try:

@@ -7,7 +7,6 @@ whole, and makes the same run again.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Literal
 
 import tomli_w
 
-from shared.flat_config import ConfigError, Scalar, from_tables, refuse_unknown, require, take, to_tables, write_fields
+from shared.command_line import read_toml
+from shared.flat_config import ConfigError, Scalar, refuse_unknown, require, take, to_tables, write_fields
 from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
 
@@ -162,34 +162,6 @@ class RunConfig:
         return tuple(
             key for key, value in self.to_flat().items() if theirs[key] != value and key not in _OF_THIS_MACHINE
         )
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """A TOML file as flat keys.
-
-    Raises:
-        ConfigError: it is not TOML, or not in tables; it names the file.
-        OSError: it cannot be read.
-    """
-    try:
-        return from_tables(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-
-
-def parse_assignment(text: str) -> tuple[str, object]:
-    """`training.beta=0.2` as a key and its value, written as TOML; a bare word is a string.
-
-    Raises:
-        ConfigError: there is no `=`, or no dot in the key.
-    """
-    key, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or "." not in key:
-        raise ConfigError(f"--set takes GROUP.KEY=VALUE, as in training.beta=0.2, and not {text!r}")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
 
 
 def preset_descriptions() -> dict[str, str]:

@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from server.releases import ReleaseError
 from server.whole_files import write_whole
-from simulations.run.config import RunConfig, read_toml
+from shared.command_line import read_toml
+from simulations.run.config import RunConfig
 
 _CONFIG, _SUMMARY, _FOLDS, _LOCK = "config.toml", "summary.json", "folds", ".lock"
 _OTHERS = ("rounds.jsonl", "checkpoint.safetensors", "adapter")
