@@ -50,7 +50,8 @@ def explained(
     except Exception as error:
         if not isinstance(error, expected()):
             raise
-        console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        console.print(f"error: {said}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

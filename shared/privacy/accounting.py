@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 
-from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent, SelfComposedDpEvent
+from dp_accounting import (
+    GaussianDpEvent,
+    NeighboringRelation,
+    PoissonSampledDpEvent,
+    SelfComposedDpEvent,
+    get_epsilon_gaussian,
+)
 from dp_accounting.pld import PLDAccountant
 
 from shared.privacy.guarantee import Guarantee
 
 _INTERVAL = 1e-3
+# Of the same steps without sampling: beyond it, the accountant's grid of `_INTERVAL` would not fit in memory.
+_LARGEST_EPSILON = 5000.0
 _ASSUMPTIONS = (
     "each device's own update carries this noise, so every observer has the same figure and hiding in a cohort is not "
     "counted",
@@ -32,12 +40,17 @@ def pair_level_epsilon(*, noise_multiplier: float, sample_rate: float, steps: in
         delta: δ, between 0 and 1.
 
     Raises:
-        ValueError: a figure out of range.
+        ValueError: a figure out of range, or so little noise that ε would mean nothing.
     """
     if not noise_multiplier > 0 or not 0 < sample_rate <= 1 or steps < 0 or not 0 < delta < 1:
         raise ValueError("accounting needs noise_multiplier > 0, 0 < sample_rate <= 1, steps >= 0 and 0 < delta < 1")
     if steps == 0:
         return 0.0
+    if get_epsilon_gaussian(noise_multiplier / math.sqrt(steps), delta) > _LARGEST_EPSILON:
+        raise ValueError(
+            f"noise multiplier {noise_multiplier:g} over {steps} steps is too little for an ε that means anything: "
+            "more noise or fewer steps are needed"
+        )
     step = GaussianDpEvent(noise_multiplier)
     sampled = step if sample_rate == 1 else PoissonSampledDpEvent(sample_rate, step)
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=_INTERVAL)

@@ -75,3 +75,9 @@ def test_a_model_observer_never_has_the_larger_figure() -> None:
             neighbouring="zero-out",
             assumptions=(),
         )
+
+
+@pytest.mark.parametrize(("noise_multiplier", "steps"), [(1e-4, 1), (0.05, 1000)])
+def test_so_little_noise_that_epsilon_means_nothing_is_refused_at_once(noise_multiplier: float, steps: int) -> None:
+    with pytest.raises(ValueError, match="more noise or fewer steps"):
+        pair_level_epsilon(noise_multiplier=noise_multiplier, sample_rate=0.5, steps=steps, delta=1e-5)
