@@ -1,0 +1,63 @@
+"""What an operator types."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from shared.flat_config import from_tables
+from shared.round_plan import FederationPlan, RunOutput
+from simulations.engines.inline import run_inline
+from tests.federation import FewDevices
+from tests.federation import plan as make_plan
+
+
+def test_a_plan_is_printed_whole_for_flower(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["plan", "--set", "federation.rounds=3", "--out", str(tmp_path)])
+
+    assert shown.exit_code == 0
+    keys = from_tables(tomllib.loads(shown.stdout))
+    assert FederationPlan.from_run_config(keys) == FederationPlan(rounds=3)
+    assert RunOutput.from_run_config(keys).directory == str(tmp_path)
+    assert "no privacy" in shown.stderr
+
+
+def test_a_private_plan_says_what_it_promises() -> None:
+    terms = {"unit": "pair", "noise-multiplier": 2.0, "sample-rate": 0.5, "max-grad-norm": 1.0}
+    shown = CliRunner().invoke(app, ["plan", *(f"--set=privacy.{key}={value}" for key, value in terms.items())])
+
+    assert shown.exit_code == 0
+    assert "One preference pair is protected with ε =" in " ".join(shown.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plan", "--set", "federation.bounds=3"], "federation.bounds"),
+        (["plan", "--set", "privacy.unit=pair"], "privacy.noise-multiplier: is missing"),
+        (["status", "/nowhere"], "there is no directory"),
+    ],
+)
+def test_mistakes_are_explained(arguments: list[str], said: str) -> None:
+    shown = CliRunner().invoke(app, arguments)
+
+    assert shown.exit_code == 1
+    assert said in shown.stderr
+
+
+def test_status_shows_rounds_and_who_failed(tmp_path: Path) -> None:
+    empty = CliRunner().invoke(app, ["status", str(tmp_path)])
+    assert "no round" in empty.output
+    run_inline(make_plan(rounds=2, cohort_size=4), FewDevices(failing=(1,)), directory=tmp_path, processes=0)
+
+    shown = CliRunner().invoke(app, ["status", str(tmp_path)])
+    as_json = CliRunner().invoke(app, ["status", str(tmp_path), "--json"])
+
+    assert "2 of 2 rounds released" in shown.output
+    assert "(device 1): failed" in shown.output
+    assert [json.loads(line)["replies"] for line in as_json.output.splitlines()] == [3, 3]
