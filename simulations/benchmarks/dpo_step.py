@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -114,7 +113,10 @@ def run(
                 ratios[f"speedup, prompt {prompt}, {name}"] = _median_ratio(seconds[peer], seconds[ours])
                 if memory:
                     ratios[f"memory, prompt {prompt}, {name}"] = memory[ours] / memory[peer]
-        results += _default_schedule(repetitions)
+        schedule = _default_schedule(repetitions)
+        for row in schedule:
+            progress(f"{row['case']}, {row['pairs']} pairs, one thread: {row['median_seconds']:.3f} s a device")
+        results += schedule
         report: dict[str, object] = {
             "name": "dpo-step",
             "versions": {name: version(name) for name in ("tacit", "torch", "transformers", "peft", "trl", "opacus")},
@@ -328,12 +330,16 @@ def _print_memory(case: str, prompt: int, threads: int) -> None:
     before = _resident_bytes()
     for _ in range(5):
         step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+    print(_resident_bytes("VmHWM") - before)
 
 
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _resident_bytes(field: str = "VmRSS") -> int:
+    """What Linux says of this process's memory. Not `ru_maxrss`, which a child inherits from the process before it."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 
 import torch
-from datasets import Dataset  # type: ignore[import-untyped]
+from datasets import Dataset, disable_progress_bars  # type: ignore[import-untyped]
 from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer
@@ -34,6 +34,7 @@ def build_peer(
         {"prompt_ids": list(pair.prompt), "chosen_ids": list(pair.chosen.ids), "rejected_ids": list(pair.rejected.ids)}
         for pair in pairs
     ]
+    disable_progress_bars()
     # The trainer wants a data set of its own to begin with; the timed steps get token ids.
     text = [{"prompt": "w5 w6 ", "chosen": "w7", "rejected": "w8"} for _ in pairs]
     targets = adapter.target_modules
