@@ -24,6 +24,9 @@ def quiet_libraries(console: Console) -> None:
     """
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Read when PyTorch is loaded, which the commands do later. Threads that spin while they wait make two PyTorch
+    # processes on two cores several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     handler = RichHandler(console=console, show_time=False, show_path=False, markup=False, rich_tracebacks=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     for name in ("transformers", "peft", "opacus", "flwr", "httpx"):

@@ -21,9 +21,9 @@ class RunProgress:
         self.is_live = console.is_terminal
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            # Two lines: on one, a narrow terminal would cut the times off.
+            TextColumn("{task.description}\n{task.fields[note]}", markup=False),
+            BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -69,6 +69,8 @@ class Stage:
 
     def step(self, by: float, *, limit: float) -> None:
         """Moves the bar a little, as far as `limit`."""
+        if self._done == 0:
+            self._bar.update(self._task, note="the first devices have answered")
         self._done = min(self._done + by, limit)
         self._bar.update(self._task, completed=self._done)
 

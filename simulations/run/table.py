@@ -99,12 +99,10 @@ def _examples(summary: _Json) -> list[RenderableType]:
     replies = _part(_part(summary, "details"), "replies")
     shown: list[RenderableType] = []
     for question, persona, base, tuned in cast("list[list[str]]", replies["examples"])[:1]:
-        text = Text()
+        grid = Table.grid(padding=(0, 2))
         for label, words in (("asks", question), ("persona", persona), ("base", base), ("tuned", tuned)):
-            text.append(f"{label:>8}  ", style="bold")
-            text.append(words.replace("\n", "\n" + " " * 10) + "\n")
-        text.rstrip()
-        shown.append(Panel(text, title="one simulated user", title_align="left"))
+            grid.add_row(Text(label, style="bold"), Text(words))
+        shown.append(Panel(grid, title="one simulated user", title_align="left"))
     return shown
 
 
@@ -126,9 +124,10 @@ def _cost_table(summary: _Json) -> RenderableType:
         if pair is not None
         else "none: this run adds no noise, so an update can tell something about its device's pairs",
     )
-    missing = f"; {summary['dropouts']} dropouts, {summary['refused']} replies refused"
     table.add_row(
-        "rounds", f"{federation['rounds']} of {federation['cohort']} devices, {federation['method']}{missing}"
+        "rounds",
+        f"{federation['rounds']}, of {federation['cohort']} devices each, {federation['method']}; "
+        f"{summary['dropouts']} dropouts, {summary['refused']} replies refused",
     )
     seconds = cost["device_seconds_median"]
     device = f", {seconds:.2f} s on a device" if isinstance(seconds, float) else ""
