@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
@@ -25,6 +26,7 @@ from shared.messages import from_array_record, to_array_record
 from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
+_MEASURED = 4  # messages a round: each is serialised once more for it
 
 Observe = Callable[[RoundRecord], None]
 
@@ -118,6 +120,7 @@ def _run_round(
 
 
 def _size(messages: Sequence[Message]) -> int:
-    """Bytes of the largest of the first few messages, as Flower serialises them."""
-    sizes = [sum(len(part.deflate()) for part in get_all_nested_objects(message).values()) for message in messages[:4]]
+    """Bytes of the largest of a few messages that hold an adapter, as Flower serialises them."""
+    full = islice((one for one in messages if one.has_content() and one.content.array_records), _MEASURED)
+    sizes = [sum(len(part.deflate()) for part in get_all_nested_objects(message).values()) for message in full]
     return max(sizes, default=0)

@@ -92,6 +92,11 @@ def _accuracy_table(summary: _Json) -> RenderableType:
         "had seen neither its user nor its question. A judge who does not know whose pair it is could reach "
         f"{_percent(details['impersonal_ceiling'])}."
     )
+    if details["without_own_training"]:
+        note += (
+            f" {details['without_own_training']} pairs are of people with no pairs about other questions: a tie for "
+            "training alone."
+        )
     return Group(table, Text(note, style="dim"))
 
 

@@ -60,6 +60,14 @@ def test_devices_without_pairs_and_devices_that_fail_are_counted(tmp_path: Path)
     assert [(failure.device, failure.reason) for failure in records[0].failures] == [(2, "failed")]
 
 
+def test_the_size_of_a_reply_is_that_of_one_with_an_adapter(tmp_path: Path) -> None:
+    of = plan(rounds=1, cohort_size=6, devices=6)
+    records = _run(tmp_path, of, FewDevices(devices=6, without_pairs=(0, 1, 2, 3)))
+
+    assert records[0].no_pairs == 4
+    assert records[0].bytes_up > 4 * 896
+
+
 def test_in_a_private_run_every_device_replies_alike(tmp_path: Path) -> None:
     records = _run(tmp_path, plan(rounds=2, cohort_size=4, private=True), FewDevices(without_pairs=(0, 1)))
 
