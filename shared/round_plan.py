@@ -102,7 +102,7 @@ class FederationPlan:
     attempts: int = 3
     round_timeout: float = 3600.0
     clipping_norm: float = 1.0
-    server_learning_rate: float = 5.0
+    server_learning_rate: float = 0.5
     server_schedule: Literal["linear", "constant"] = "linear"
     seed: int = 0
 
