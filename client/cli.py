@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,7 +73,7 @@ def train(
     out_directory: Annotated[Path, typer.Option("--out", help="New directory for the adapter; only you can read it.")],
     model: _Model = "tacit-tiny",
     steps: Annotated[int, typer.Option(help="Gradient steps.", min=1)] = 20,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.", min=0)] = 0.01,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam; above 0.", min=1e-9)] = 0.01,
     rank: Annotated[int, typer.Option(help="Of the LoRA adapter.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="Of the order of pairs.", min=0)] = 0,
 ) -> None:
@@ -98,10 +99,12 @@ def train(
             # No noise is drawn: an adapter that stays needs none.
             update = train_locally(adapted, start, mine, config, noise=SeededTestNoise(0), seed=seed)
             margins = pair_margins(adapted, update.vector, mine, config)
-        out_directory.parent.mkdir(parents=True, exist_ok=True)
-        out_directory.mkdir(mode=0o700)
         adapted.load(update.vector)
-        adapted.save(out_directory)
+        out_directory.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out_directory.parent, prefix=".training-") as made:  # mode 0700
+            adapted.save(Path(made) / "adapter")
+            (Path(made) / "adapter").chmod(0o700)
+            (Path(made) / "adapter").rename(out_directory)
         told = float((margins > 0).mean())
         out.print(
             f"{len(mine)} pairs, {steps} steps, {update.seconds:.1f} s: {told:.0%} of them are told right now "

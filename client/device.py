@@ -59,7 +59,7 @@ class InstalledDevice:
         try:
             if not path.exists():
                 self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _create_once(path, secrets.token_bytes(NOISE_KEY_BYTES))
+                create_once(path, secrets.token_bytes(NOISE_KEY_BYTES))
             if os.name == "posix" and path.stat().st_mode & 0o077:
                 raise DeviceError("the device's noise key can be read by others: set its mode to 0600")
             key = path.read_bytes()
@@ -92,7 +92,8 @@ def device_number(context: Context) -> int:
     return context.node_id % 2**63
 
 
-def _create_once(path: Path, content: bytes) -> None:
+def create_once(path: Path, content: bytes) -> None:
+    """Makes a file with mode 0600, whole or not at all; one that is there already stays. Raises: OSError."""
     # A link fails where the name exists: two processes end with one key, and no reader sees half of it.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:

@@ -1,5 +1,6 @@
 """A run's directory: every finished round, so that a killed run goes on where it was.
 
+    ledger.jsonl            what was asked of devices (`server.request_ledger`)
     rounds.jsonl            one `RoundRecord` a line, appended and synced
     checkpoint.safetensors  the last release and what it belongs to, replaced as a whole
     adapter/                the last round's adapter as a PEFT directory, made when the run ends
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from server.request_ledger import charge
 from server.round_record import RoundRecord
 from server.whole_files import TEMPORARY_PREFIX, sync, write_whole
 from shared.adapter import AdaptedModel, AdapterSpec
@@ -32,6 +34,7 @@ from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
+ROUNDS_FILE, CHECKPOINT_FILE, ADAPTER_DIRECTORY = "rounds.jsonl", "checkpoint.safetensors", "adapter"
 _FORMAT = "1"
 _VECTOR = "vector"
 
@@ -62,7 +65,7 @@ class RunDirectory:
     @property
     def adapter(self) -> Path:
         """The PEFT directory of a finished run."""
-        return self.path / "adapter"
+        return self.path / ADAPTER_DIRECTORY
 
     def open(self, *, resume: bool) -> Release | None:
         """Makes the directory, or finds the last release of a run to resume; None where there is none yet.
@@ -88,6 +91,11 @@ class RunDirectory:
         with self._explained("mend"):
             self._mend_rounds(last)
         return Release(round_number=last.round_number, vector=vector)
+
+    def charge(self, round_number: int, attempt: int) -> None:
+        """Records that a cohort is about to be asked. Raises: ReleaseError: it cannot, so it must not be asked."""
+        with self._explained("write the ledger in"):
+            charge(self.path, round_number=round_number, attempt=attempt)
 
     def commit(self, vector: NDArray[np.float32], record: RoundRecord) -> None:
         """Makes the release of a finished round, then its line.
@@ -140,11 +148,11 @@ class RunDirectory:
 
     @property
     def _checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
+        return self.path / CHECKPOINT_FILE
 
     @property
     def _rounds(self) -> Path:
-        return self.path / "rounds.jsonl"
+        return self.path / ROUNDS_FILE
 
     def _read_checkpoint(self) -> tuple[dict[str, object], NDArray[np.float32]]:
         try:
@@ -190,7 +198,7 @@ def read_rounds(path: Path) -> tuple[RoundRecord, ...]:
     Raises:
         ReleaseError: another line is damaged.
     """
-    file = path / "rounds.jsonl"
+    file = path / ROUNDS_FILE
     if not file.exists():
         return ()
     lines = file.read_bytes().split(b"\n")

@@ -64,7 +64,7 @@ def run_rounds(
         strategy = averaging if wrap is None else wrap(averaging)
         strategy.summary()
         for number in range(finished + 1, plan.rounds + 1):
-            arrays, record = _run_round(number, to_array_record(vector), plan, grid, strategy, averaging)
+            arrays, record = _run_round(number, to_array_record(vector), plan, grid, strategy, averaging, directory)
             vector = from_array_record(arrays, dimension=adapted.spec.dimension)
             directory.commit(vector, record)
             if observe is not None:
@@ -79,12 +79,14 @@ def _run_round(
     grid: Grid,
     strategy: Strategy,
     averaging: AdapterAveraging,
+    directory: RunDirectory,
 ) -> tuple[ArrayRecord, RoundRecord]:
     began = time.perf_counter()
     failures: list[NodeFailure] = []
     for attempt in range(1, plan.attempts + 1):
         if attempt > 1:
             averaging.roster = call_roll(grid, devices=plan.minimum_replies, timeout=plan.round_timeout)
+        directory.charge(number, attempt)
         messages = list(strategy.configure_train(number, arrays, ConfigRecord({"attempt": attempt}), grid))
         replies = [reply for reply in exchange(grid, messages, timeout=plan.round_timeout) if reply is not None]
         stepped, _ = strategy.aggregate_train(number, replies)
@@ -115,7 +117,8 @@ def _run_round(
     raise TooFewRepliesError(
         f"round {number} had {averaging.outcome.replies if averaging.outcome else 0} usable replies of the "
         f"{plan.minimum_replies} that the plan asks for, {plan.attempts} times: "
-        f"{'; '.join(reasons) or 'no device had pairs'}. The rounds before it are released: fix the cause and resume"
+        f"{'; '.join(reasons) or 'no device of the cohorts had pairs: ask larger ones'}. The rounds before it are "
+        "released: fix the cause and resume"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -36,21 +37,23 @@ def run(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings; any run's config.toml makes that run again.")
     ] = None,
-    out_directory: Annotated[Path | None, typer.Option("--out", help="Directory for the results.")] = None,
+    out_directory: Annotated[
+        Path | None, typer.Option("--out", help="Directory for the results; by default a new one below runs/.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out after its last round.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start the run in --out anew.")] = False,
     data: Annotated[
         str | None, typer.Option(help="Whose pairs: embedded, mtbench-human, realhumaneval or jsonl.")
     ] = None,
     path: Annotated[str | None, typer.Option(help="Where recorded data lies.")] = None,
-    users: Annotated[int | None, typer.Option(help="How many users take part.")] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="How many users take part.")] = None,
     cohort: Annotated[int | None, typer.Option(help="How many devices are asked in a round.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds.")] = None,
     model: Annotated[str | None, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")] = None,
     method: Annotated[str | None, typer.Option(help="How adapters are aggregated: ffa-lora.")] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
     engine: Annotated[str | None, typer.Option(help="inline, ray or deployed.")] = None,
-    processes: Annotated[int | None, typer.Option(help="That train side by side.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="That train side by side.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting: GROUP.KEY=VALUE. May be repeated.")
@@ -59,7 +62,8 @@ def run(
     """Run a federation and measure it on users it never saw.
 
     Settings come from the defaults, then --preset, then --config, then the other flags; what they came to is in
-    config.toml of the results, where every key can be seen.
+    config.toml of the results, where every key can be seen. With neither preset nor config, the preset that fits the
+    data is taken.
 
     Examples:
 
@@ -69,11 +73,11 @@ def run(
 
       tacit-sim run --resume --out runs/mine
     """
-    from simulations.run.config import RunConfig, read_preset
+    from simulations.run.config import RunConfig, preset_for, read_preset
     from simulations.run.progress import RunProgress
     from simulations.run.run import resume_run, start_run
 
-    with _explained():
+    with _explained("finished rounds stand, and `tacit-sim run --resume --out DIR` goes on with them"):
         layers = settings(
             preset=read_preset(preset) if preset is not None else {},
             config=config,
@@ -97,11 +101,19 @@ def run(
         )
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other")
-        directory = out_directory or Path("runs") / (preset or "latest")
+        if resume and out_directory is None:
+            raise ConfigError("--resume goes on with the run in --out: name its directory")
+        if preset is None and config is None and not resume:
+            preset = preset_for(str(layers.get("data.source", "embedded")))
+            if preset is not None:
+                out.print(f"settings: preset {preset}, which fits this data, then yours", highlight=False)
+                layers = {**read_preset(preset), **layers}
+        name = f"{preset or 'run'}-{time.strftime('%Y%m%d-%H%M%S')}"
+        directory = out_directory or Path("runs") / name
         command = shlex.join(["tacit-sim", *sys.argv[1:]])
         with RunProgress(out) as shown:
             if resume:
-                summary, was_unfinished = resume_run(directory, layers, command=command, shown=shown)
+                summary, was_unfinished = resume_run(directory, layers, shown=shown)
                 if not was_unfinished:
                     shown.say(f"{directory} is finished: nothing to do")
             else:
@@ -147,7 +159,7 @@ def pretrain_command(
     from simulations.pretraining.recipe import PretrainConfig
 
     default = PretrainConfig(seed=seed, threads=threads)
-    with _explained(), live_progress(out) as progress:
+    with _explained("the same command goes on from its last checkpoint"), live_progress(out) as progress:
         pretrain(default if steps is None else replace(default, steps=steps), out_directory, progress)
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
@@ -187,6 +199,7 @@ def _show(summary: Mapping[str, object], directory: Path) -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     from client.device import DeviceError
+    from client.training import TrainingError
     from server.releases import ReleaseError
     from server.roster import RosterError
     from server.rounds import TooFewRepliesError
@@ -194,6 +207,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.chat_format import ChatTemplateError
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError
+    from shared.privacy.clipping import NonFiniteUpdateError
     from simulations.engines.deployed import DeploymentError
     from simulations.engines.ray import RayMissingError
     from simulations.pretrain import CheckpointMismatchError
@@ -206,17 +220,19 @@ def _expected() -> tuple[type[Exception], ...]:
         DeploymentError,
         DeviceError,
         LanguageModelError,
+        NonFiniteUpdateError,
         OSError,
         PreferenceFileError,
         RayMissingError,
         ReleaseError,
         RosterError,
         TooFewRepliesError,
+        TrainingError,
     )
 
 
-def _explained() -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted="finished rounds stand, and --resume goes on with them")
+def _explained(interrupted: str = "nothing is left to go on with") -> AbstractContextManager[None]:
+    return explained(_expected, err, interrupted=interrupted)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tomli_w
 
-from server.releases import read_rounds
+from server.releases import ADAPTER_DIRECTORY, read_rounds
 from server.rounds import Observe
 from shared.flat_config import to_tables
 from shared.preference_files import write_preference_lines
@@ -127,7 +127,7 @@ def _follow(
             if observe is not None:
                 observe(record)
         seen = max(seen, len(records))
-        if len(records) == plan.rounds and (directory / "adapter").is_dir():
+        if len(records) == plan.rounds and (directory / ADAPTER_DIRECTORY).is_dir():
             return
         now = time.monotonic()
         if now > deadline:
@@ -135,7 +135,7 @@ def _follow(
         if now - asked > _STATUS_SECONDS:
             asked = now
             said = state()
-            if said.startswith("finished") and not (directory / "adapter").is_dir():
+            if said.startswith("finished") and not (directory / ADAPTER_DIRECTORY).is_dir():
                 raise DeploymentError(f"the run ended after {len(read_rounds(directory))} rounds: {said}")
         time.sleep(0.5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flwr.app import Context
 
-from client.device import NOISE_KEY_BYTES, DeviceError, device_number
+from client.device import NOISE_KEY_BYTES, DeviceError, create_once, device_number
+from server.request_ledger import count_charges
 from shared.conversation import PreferencePair
 from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
 
-_SECRET_FILE = "simulated-devices.key"  # noqa: S105
+SECRET_FILE = "simulated-devices.key"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +66,23 @@ def check_population(plan: FederationPlan, population: Population) -> None:
 
 
 def open_population(population: Population, *, directory: Path, private: bool) -> SimulatedDevices:
-    """The devices of a run. A private run keeps its secret beside its results (mode 0600); another needs none kept."""
+    """The devices of a run.
+
+    A private run keeps their secret in its directory (mode 0600) while it is unfinished: with it, anyone could take the
+    noise off again. Another run needs none kept.
+
+    Raises:
+        DeviceError: the secret is damaged, or gone although devices have answered.
+    """
     if not private:
         return SimulatedDevices(population=population, secret=secrets.token_bytes(NOISE_KEY_BYTES))
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / _SECRET_FILE
+    path = directory / SECRET_FILE
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(NOISE_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+        if count_charges(directory) > 0:
+            # Another secret would draw other noise for what these devices have answered already.
+            raise DeviceError(f"{path} is missing, so this private run cannot go on: start anew in another directory")
+        create_once(path, secrets.token_bytes(NOISE_KEY_BYTES))
     secret = path.read_bytes()
     if len(secret) != NOISE_KEY_BYTES:
         raise DeviceError(f"{path} is damaged: start anew in another directory")

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.training import NonFiniteTrainingError
+from shared.privacy.clipping import NonFiniteUpdateError
 from simulations.evaluation.cross_validation import Fold
 from simulations.evaluation.pair_scoring import PairScorer
 from simulations.evaluation.statistics import DEFAULT_RESAMPLES
@@ -113,7 +116,9 @@ def cross_validate(
         for index, user in enumerate(own.user_ids):
             if with_local and own.devices[index] and tested.devices[index]:
                 local_seed = _derived_seed(seed, fold.index, index)
-                local[user] = scorer.train_alone(own.pairs(index), seed=local_seed)
+                # Who diverges alone has nothing to be compared with, as who has no pairs.
+                with suppress(NonFiniteTrainingError, NonFiniteUpdateError):
+                    local[user] = scorer.train_alone(own.pairs(index), seed=local_seed)
         marks.append(time.perf_counter())
         recorded = tested.recorded_pairs()
         figures = scorer.score(vector, [entry.pair for entry in recorded])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -55,7 +56,8 @@ class PairAccuracy:
         votes_left: of the population's votes, how many no fold tested.
         impersonal_ceiling: the most that any judge could reach who does not know whose vote it is: the majority's side
             on every comparison that several people made. 1 where each was made once.
-        without_own_training: votes of users who had nothing to train `local` on; ties for `local`.
+        without_own_training: votes of users who had nothing to train `local` on, or whose training diverged; ties for
+            `local`.
         prompts_cut, completions_cut, indistinguishable: votes, see `PairFigures`.
         folds: federations trained.
         seconds: wall time, training included.
@@ -80,7 +82,11 @@ class PairAccuracy:
             **asdict(self),
             "accuracy": {method: asdict(estimate) for method, estimate in self.accuracy.items()},
             "differences": {method: asdict(estimate) for method, estimate in self.differences.items()},
-            "users": [{"votes": user.votes, "accuracy": dict(user.accuracy)} for user in self.users],
+            # Not in the order of their ids, which a reader of the data could put beside them.
+            "users": sorted(
+                ({"votes": user.votes, "accuracy": dict(user.accuracy)} for user in self.users),
+                key=lambda user: json.dumps(user, sort_keys=True),
+            ),
         }
 
 

@@ -24,7 +24,11 @@ Engine = Literal["inline", "ray", "deployed"]
 
 _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
+# What a resumed run may have otherwise. Another engine or number of processes gives the same adapter to float tolerance
+# only, so not a private run: its devices would answer one request twice, with the same noise.
 _OF_THIS_MACHINE = ("run.engine", "run.processes")
+# Where the data lies; which data it is, `data.sha256` says.
+_WHEREABOUTS = "data.path"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +129,34 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     run: RunSettings = field(default_factory=RunSettings)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether anything is promised."""
+        return self.plan.pair_privacy is not None
+
     def plan_for(self, population: Population) -> FederationPlan:
-        """The plan over a population."""
+        """The plan over a population.
+
+        Raises:
+            ConfigError: no round could have enough replies.
+        """
+        require(
+            self.plan.minimum_replies <= len(population),
+            "federation.minimum-replies",
+            f"is {self.plan.minimum_replies}, and only {len(population)} devices train",
+        )
         return replace(self.plan, devices=len(population))
+
+    def located(self) -> RunConfig:
+        """With directories named from the root, so that the run can go on from anywhere."""
+        model, path = self.plan.model, self.data.path
+        if Path(model.name).expanduser().is_dir():
+            model = replace(model, name=str(Path(model.name).expanduser().resolve()))
+        return replace(
+            self,
+            plan=replace(self.plan, model=model),
+            data=replace(self.data, path=None if path is None else str(Path(path).expanduser().resolve())),
+        )
 
     def to_flat(self) -> dict[str, Scalar]:
         """Every key, absent values included, in a fixed order."""
@@ -157,11 +186,10 @@ class RunConfig:
         return tomli_w.dumps(to_tables(self.to_flat()))
 
     def differences(self, other: RunConfig) -> tuple[str, ...]:
-        """Names of the keys in which two runs differ, but for where and how fast they run."""
+        """Names of the keys in which two runs differ, but for where their data lies and, without privacy, what runs."""
         theirs = other.to_flat()
-        return tuple(
-            key for key, value in self.to_flat().items() if theirs[key] != value and key not in _OF_THIS_MACHINE
-        )
+        free = (_WHEREABOUTS,) if self.is_private else (_WHEREABOUTS, *_OF_THIS_MACHINE)
+        return tuple(key for key, value in self.to_flat().items() if theirs[key] != value and key not in free)
 
 
 def preset_descriptions() -> dict[str, str]:
@@ -170,6 +198,14 @@ def preset_descriptions() -> dict[str, str]:
         path.stem: path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
         for path in sorted(_PRESETS.glob("*.toml"))
     }
+
+
+def preset_for(source: str) -> str | None:
+    """The preset whose settings fit a source of data; None where there is none, or no such source."""
+    for name in preset_descriptions():
+        if name != "smoke" and read_preset(name).get("data.source") == source:
+            return name
+    return None
 
 
 def read_preset(name: str) -> dict[str, object]:

@@ -52,7 +52,8 @@ def _some_users(population: RecordedPopulation, count: int, seed: int) -> Record
         return population
     drawn = np.random.default_rng(seed).choice(len(population), size=count, replace=False)
     kept = population.subset(users=[population.user_ids[place] for place in sorted(drawn.tolist())])
-    return replace(kept, left_out=population.left_out, read=population.read)
+    not_drawn = {"users not drawn": len(population) - count}
+    return replace(kept, left_out=population.left_out, read={**population.read, **not_drawn})
 
 
 def _digest(source: str, path: Path) -> str:

@@ -17,15 +17,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from server.releases import ReleaseError
-from server.whole_files import write_whole
+from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, ReleaseError
+from server.request_ledger import LEDGER_FILE, count_charges
+from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
+from simulations.engines.devices import SECRET_FILE
 from simulations.run.config import RunConfig
 
 _CONFIG, _SUMMARY, _FOLDS, _LOCK = "config.toml", "summary.json", "folds", ".lock"
-_OTHERS = ("rounds.jsonl", "checkpoint.safetensors", "adapter")
-# What only a private run has: its releases cannot be unmade.
-_SECRET = "simulated-devices.key"  # noqa: S105
+# The checkpoint first: without it, the other files are of no release.
+_RESULTS = (_SUMMARY, CHECKPOINT_FILE, ROUNDS_FILE, ADAPTER_DIRECTORY, LEDGER_FILE, SECRET_FILE, _FOLDS)
 
 
 class RunFiles:
@@ -55,46 +56,69 @@ class RunFiles:
         finally:
             lock.release()
 
-    def begin(self, config: RunConfig, *, overwrite: bool) -> None:
-        """Claims the directory for a new run.
+    def check_new(self, *, overwrite: bool) -> None:
+        """Whether a new run may begin here. Writes nothing.
 
         Raises:
-            ReleaseError: a run stands here and `overwrite` is off, or it is a private one, or the directory holds
-                something else.
+            ReleaseError: a run with results stands here and `overwrite` is off, or its releases cannot be unmade, or
+                the directory holds something else.
         """
-        if (self.path / _CONFIG).exists():
-            if not overwrite and self._has_results():
-                raise ReleaseError(
-                    f"{self.path} holds a run already: --resume goes on with it, --overwrite starts it anew, "
-                    "another --out leaves it alone"
-                )
-            if (self.path / _SECRET).exists() and self._has_results():
-                raise ReleaseError(
-                    f"{self.path} holds a private run, whose releases cannot be unmade: name another directory"
-                )
-            self._remove()
-        else:
-            strangers = sorted(item.name for item in self.path.iterdir() if item.name != _LOCK)
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ReleaseError(f"{self.path} is not a directory")
+        if not (self.path / _CONFIG).exists():
+            strangers = [item for item in self.path.iterdir() if not item.name.startswith((_LOCK, TEMPORARY_PREFIX))]
             if strangers:
                 raise ReleaseError(f"{self.path} is not empty and holds no run: name another directory")
-        self.write_config(config)
+            return
+        if read_toml(self.path / _CONFIG).get("privacy.unit", "none") != "none" and count_charges(self.path) > 0:
+            raise ReleaseError(
+                f"{self.path} holds a private run, and what its devices have answered cannot be unmade: --resume goes "
+                "on with it, or name another directory"
+            )
+        if self._has_results() and not overwrite:
+            raise ReleaseError(
+                f"{self.path} holds a run already: --resume goes on with it, --overwrite starts it anew, another --out "
+                "leaves it alone"
+            )
 
-    def write_config(self, config: RunConfig) -> None:
-        """Replaces `config.toml`."""
-        write_whole(self.path / _CONFIG, config.to_toml().encode())
+    def begin(self, config: RunConfig, *, command: str, overwrite: bool) -> None:
+        """Claims the directory for a new run. Raises: as `check_new`."""
+        self.check_new(overwrite=overwrite)
+        # By name: nothing that a person may have put beside a run is deleted.
+        for name in (*_RESULTS, _CONFIG):
+            item = self.path / name
+            if item.is_dir():
+                shutil.rmtree(item)
+            else:
+                item.unlink(missing_ok=True)
+        first = " ".join(command.split())  # a comment is one line
+        write_whole(self.path / _CONFIG, f"# {first}\n\n{config.to_toml()}".encode())
 
-    def read_config(self) -> dict[str, object]:
-        """The keys of the run that stands here. Raises: ReleaseError: none does; ConfigError: it is damaged."""
-        file = self.path / _CONFIG
-        if not file.exists():
+    def check_resumable(self) -> None:
+        """Raises: ReleaseError: no run stands here."""
+        if not (self.path / _CONFIG).is_file():
             raise ReleaseError(f"{self.path} holds no run to resume")
-        return read_toml(file)
+
+    def read_config(self) -> RunConfig:
+        """The run that stands here. Raises: ConfigError: it is damaged."""
+        return RunConfig.from_flat(read_toml(self.path / _CONFIG))
+
+    def read_command(self) -> str:
+        """What the run was begun with."""
+        first = (self.path / _CONFIG).read_text(encoding="utf-8").partition("\n")[0]
+        return first.removeprefix("#").strip()
 
     def write_summary(self, summary: Mapping[str, object]) -> None:
-        """Writes `summary.json`, and removes what only an unfinished run needs."""
+        """Writes `summary.json`, and removes what only an unfinished run needs.
+
+        The secret of a private run's devices is among it: it would take the noise off again.
+        """
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / _SUMMARY, (text + "\n").encode())
         shutil.rmtree(self.folds, ignore_errors=True)
+        (self.path / SECRET_FILE).unlink(missing_ok=True)
 
     def read_summary(self) -> dict[str, object] | None:
         """The figures of a finished run; None of any other. Raises: ReleaseError: damaged."""
@@ -110,15 +134,4 @@ class RunFiles:
         return summary
 
     def _has_results(self) -> bool:
-        return (self.path / _SUMMARY).exists() or (self.path / "checkpoint.safetensors").exists()
-
-    def _remove(self) -> None:
-        # By name: nothing that a person may have put beside a run is deleted.
-        (self.path / _SUMMARY).unlink(missing_ok=True)
-        for name in (*_OTHERS, _FOLDS):
-            item = self.path / name
-            if item.is_dir():
-                shutil.rmtree(item)
-            else:
-                item.unlink(missing_ok=True)
-        (self.path / _CONFIG).unlink()
+        return (self.path / _SUMMARY).exists() or (self.path / CHECKPOINT_FILE).exists()

@@ -1,7 +1,9 @@
 """What a run's result is worth: the figures of `summary.json` under `utility`, by the kind of data.
 
 Each metric is `{base, tuned, own_persona, no_persona, other_persona, ci95}`, null where it has no such figure; `tuned`
-is the tuned model under each user's own persona, and `ci95` its interval over users.
+is the tuned model under each user's own persona where there are personas, and `ci95` its interval over users. A pair is
+told by the tuned model's implicit reward, and by the base through log-probability, summed or per token, whichever does
+better.
 """
 
 from __future__ import annotations
@@ -15,9 +17,16 @@ from numpy.typing import NDArray
 from client.training import TrainingConfig
 from client.update import training_config
 from shared.adapter import AdaptedModel
+from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
 from simulations.evaluation.cross_validation import Fold, cross_validation_folds
-from simulations.evaluation.embedded import Condition, EmbeddedEvaluation, evaluate_embedded, other_persona
+from simulations.evaluation.embedded import (
+    Condition,
+    EmbeddedEvaluation,
+    evaluate_embedded,
+    other_persona,
+    persona_prompts,
+)
 from simulations.evaluation.pair_accuracy import FoldProgress, cross_validate, evaluate_pairs
 from simulations.evaluation.pair_scoring import AdapterScorer
 from simulations.evaluation.statistics import Estimate
@@ -45,6 +54,30 @@ class Measurement:
     not_measured: str | None = None
 
 
+def check_held_out(config: EvaluationConfig, *, world_seed: int) -> None:
+    """Raises: ConfigError: the embedded world has no such users or questions."""
+    try:
+        persona_prompts(_held_out(config, world_seed), "other", config.questions)
+    except ValueError as error:
+        raise ConfigError(f"evaluation: {error}") from None
+
+
+def make_folds(population: RecordedPopulation, config: EvaluationConfig) -> tuple[Fold, ...]:
+    """The folds that were asked for, or as many as there are people and questions for; none with fewer than two."""
+    users = sum(bool(recorded) for recorded in population.devices)
+    groups = len(population.groups())
+    if min(users, groups) < 2:
+        return ()
+    user_folds, group_folds = min(config.user_folds, users), min(config.group_folds, groups)
+    return cross_validation_folds(
+        population,
+        user_folds=user_folds,
+        group_folds=group_folds,
+        cells=config.cells if user_folds == group_folds else "all",
+        seed=config.seed,
+    )
+
+
 def make_scorer(adapted: AdaptedModel, plan: FederationPlan) -> AdapterScorer:
     """Judges pairs, and trains alone with the federation's own steps."""
     training: TrainingConfig = training_config(plan)
@@ -68,9 +101,7 @@ def measure_embedded(
         world_seed: of the embedded world that it was trained in.
         progress: told (steps done, steps in all).
     """
-    held_out = EmbeddedPopulation(
-        seed=world_seed, users=config.users, pairs_per_user=config.pairs_per_user, split=config.split
-    )
+    held_out = _held_out(config, world_seed)
     temperatures = (0.0, config.temperature) if config.temperature > 0 else (0.0,)
     steps = 2 * len(temperatures) + len(_CONDITIONS)
     adapted.load(vector)
@@ -92,7 +123,7 @@ def measure_embedded(
         utility |= _reply_metrics(replies, temperature)
     own = accuracy["own"].accuracy["federated"]
     utility["pair_accuracy"] = _metric(
-        base=accuracy["own"].accuracy["base_per_token"].value,
+        base=_base_accuracy(accuracy["own"]),
         own=own.value,
         none=accuracy["none"].accuracy["federated"].value,
         other=accuracy["other"].accuracy["federated"].value,
@@ -108,6 +139,7 @@ def measure_embedded(
 def measure_recorded(
     adapted: AdaptedModel,
     population: RecordedPopulation,
+    folds: Sequence[Fold],
     plan: FederationPlan,
     config: EvaluationConfig,
     federate: Federate,
@@ -115,26 +147,18 @@ def measure_recorded(
     progress: Callable[[FoldProgress], None],
 ) -> Measurement:
     """Cross-validated accuracy on people's own pairs: every vote is tested by a federation that saw neither user nor
-    question.
+    question. The run's own adapter, which saw everybody, is not tested.
 
     Args:
+        folds: from `make_folds`.
         federate: trains a fold.
         progress: told after every fold.
     """
-    users = sum(bool(recorded) for recorded in population.devices)
-    groups = len(population.groups())
-    if min(users, groups) < 2:
+    if not folds:
         return Measurement(
             users_test=0,
-            not_measured=f"held-out pairs need at least 2 users and 2 questions: here are {users} and {groups}",
+            not_measured="held-out pairs need at least 2 people with pairs and 2 questions",
         )
-    folds = cross_validation_folds(
-        population,
-        user_folds=min(config.user_folds, users),
-        group_folds=min(config.group_folds, groups),
-        cells=config.cells if min(users, groups) >= config.user_folds else "all",
-        seed=config.seed,
-    )
     try:
         found = cross_validate(
             population,
@@ -148,9 +172,10 @@ def measure_recorded(
     except PairAccuracyError as error:
         return Measurement(users_test=0, not_measured=str(error))
     tuned = found.accuracy["federated"]
-    utility = {
-        "pair_accuracy": _metric(base=found.accuracy["base_per_token"].value, own=tuned.value, ci95=_interval(tuned))
-    }
+    metric = _metric(base=_base_accuracy(found), own=tuned.value, ci95=_interval(tuned))
+    if not any(pair.pair.persona for pair in population.recorded_pairs()):
+        metric["own_persona"] = None
+    utility = {"pair_accuracy": metric}
     for rival in ("base_per_token", "base_summed", "local", "longer"):
         if rival in found.differences:
             gain = found.differences[rival]
@@ -159,6 +184,16 @@ def measure_recorded(
 
 
 _CONDITIONS: tuple[Condition, ...] = ("own", "none", "other")
+
+
+def _held_out(config: EvaluationConfig, world_seed: int) -> EmbeddedPopulation:
+    return EmbeddedPopulation(
+        seed=world_seed, users=config.users, pairs_per_user=config.pairs_per_user, split=config.split
+    )
+
+
+def _base_accuracy(found: PairAccuracy) -> float:
+    return max(found.accuracy["base_summed"].value, found.accuracy["base_per_token"].value)
 
 
 def _held_out_pairs(population: EmbeddedPopulation, condition: Condition) -> Sequence[RecordedPair]:

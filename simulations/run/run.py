@@ -1,4 +1,4 @@
-"""Runs a configuration to its end: data, rounds, measurement, summary. What is finished is never done again."""
+"""Runs a configuration to its end: data, rounds, measurement, summary. A finished round is never trained again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.releases import ReleaseError, RunDirectory, read_rounds
+from server.releases import ADAPTER_DIRECTORY, ReleaseError, RunDirectory, read_rounds
+from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import Observe
 from shared.adapter import AdaptedModel, attach_adapter
@@ -28,7 +29,7 @@ from simulations.population.recorded import RecordedPopulation
 from simulations.run.config import RunConfig, RunSettings
 from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
-from simulations.run.measurement import Measurement, measure_embedded, measure_recorded
+from simulations.run.measurement import Measurement, check_held_out, make_folds, measure_embedded, measure_recorded
 from simulations.run.progress import RunProgress, Stage, describe_round
 from simulations.run.summary import RunCost, privacy_guarantee, summarise
 
@@ -40,21 +41,20 @@ def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, s
         ConfigError, ReleaseError: see `RunFiles`; what engines, data and models raise. Finished rounds stand.
     """
     files = RunFiles(path)
+    files.check_new(overwrite=overwrite)
     population, data = load_population(config.data)
-    config = replace(config, data=data)
-    _check_privacy(config, population)
+    config = replace(config, data=data).located()
+    folds = _check(config, population, shown)
     with files.locked():
-        files.begin(config, overwrite=overwrite)
-        return _run(config, population, files, resumed_after=0, command=command, shown=shown)
+        files.begin(config, command=command, overwrite=overwrite)
+        return _run(config, population, folds, files, resumed_after=None, shown=shown)
 
 
-def resume_run(
-    path: Path, changes: dict[str, object], *, command: str, shown: RunProgress
-) -> tuple[dict[str, object], bool]:
+def resume_run(path: Path, changes: dict[str, object], *, shown: RunProgress) -> tuple[dict[str, object], bool]:
     """Goes on with the run in a directory, with the configuration it began with.
 
     Args:
-        changes: flat keys; only those of engine and processes may differ from what the run began with.
+        changes: flat keys; only those may differ that `RunConfig.differences` leaves free.
 
     Returns:
         `summary.json`, and whether anything was left to do.
@@ -63,11 +63,10 @@ def resume_run(
         As `start_run`.
     """
     files = RunFiles(path)
-    if not path.is_dir():
-        raise ReleaseError(f"{path} holds no run to resume")
+    files.check_resumable()
     with files.locked():
-        began = RunConfig.from_flat(files.read_config())
-        config = RunConfig.from_flat({**began.to_flat(), **changes})
+        began = files.read_config()
+        config = RunConfig.from_flat({**began.to_flat(), **changes}).located()
         different = config.differences(began)
         if different:
             raise ConfigError(f"a run is resumed as it began; these differ: {', '.join(different)}")
@@ -76,10 +75,11 @@ def resume_run(
             return finished, False
         population, data = load_population(config.data)
         config = replace(config, data=data)
+        folds = _check(config, population, shown)
         records = read_rounds(path)
         resumed_after = records[-1].round_number if records else 0
         shown.say(f"resuming {path} after round {resumed_after} of {config.plan.rounds}")
-        return _run(config, population, files, resumed_after=resumed_after, command=command, shown=shown), True
+        return _run(config, population, folds, files, resumed_after=resumed_after, shown=shown), True
 
 
 def run_federation(
@@ -104,22 +104,36 @@ def run_federation(
         )  # fmt: skip
 
 
-def _check_privacy(config: RunConfig, population: Population) -> None:
-    """Before anything is trained: a guarantee exists for what is planned."""
+def _check(
+    config: RunConfig, population: EmbeddedPopulation | RecordedPopulation, shown: RunProgress
+) -> tuple[Fold, ...]:
+    """Before anything is trained: what is planned can be done, promised and measured. Returns the folds, if any."""
     plan = config.plan_for(population)
     try:
         privacy_guarantee(plan, participations=plan.rounds * plan.attempts, delta=config.run.delta)
     except ValueError as error:
         raise ConfigError(f"privacy: {error}") from None
+    if config.evaluation.skip:
+        return ()
+    if isinstance(population, EmbeddedPopulation):
+        check_held_out(config.evaluation, world_seed=population.seed)
+        return ()
+    folds = make_folds(population, config.evaluation)
+    for fold in folds:
+        config.plan_for(fold.training(population))
+    wanted = config.evaluation.user_folds * config.evaluation.group_folds
+    if folds and config.evaluation.cells == "all" and len(folds) < wanted:
+        shown.say(f"too few people or questions for {wanted} folds: {len(folds)} are made")
+    return folds
 
 
 def _run(
     config: RunConfig,
     population: EmbeddedPopulation | RecordedPopulation,
+    folds: tuple[Fold, ...],
     files: RunFiles,
     *,
-    resumed_after: int,
-    command: str,
+    resumed_after: int | None,
     shown: RunProgress,
 ) -> dict[str, object]:
     began = time.perf_counter()
@@ -127,16 +141,18 @@ def _run(
     _train(config.run, plan, population, files.path, f"training on {len(population)} devices", shown)
     adapted = attach_adapter(load_language_model(plan.model), plan.adapter)
     vector = _last_release(files.path, plan, adapted)
-    measurement = _measure(config, plan, population, adapted, vector, files, shown)
+    measurement = _measure(config, plan, population, folds, adapted, vector, files, shown)
     summary = summarise(
         config=config,
         plan=plan,
         population=population,
         adapted=adapted,
         records=read_rounds(files.path),
+        fold_records=[record for fold in sorted(files.folds.glob("*")) for record in read_rounds(fold)],
+        requests=count_charges(files.path),
         measurement=measurement,
         cost=RunCost(wall_seconds=time.perf_counter() - began, resumed_after=resumed_after),
-        command=command,
+        command=files.read_command(),
     )
     files.write_summary(summary)
     return summary
@@ -151,7 +167,7 @@ def _train(
     shown: RunProgress,
 ) -> None:
     done = len(read_rounds(directory))
-    if done == plan.rounds and (directory / "adapter").is_dir():
+    if done == plan.rounds and (directory / ADAPTER_DIRECTORY).is_dir():
         return
     cohort = min(plan.cohort_size, plan.devices)
     with shown.stage(description, total=plan.rounds) as stage:
@@ -179,43 +195,35 @@ def _measure(
     config: RunConfig,
     plan: FederationPlan,
     population: EmbeddedPopulation | RecordedPopulation,
+    folds: tuple[Fold, ...],
     adapted: AdaptedModel,
     vector: NDArray[np.float32],
     files: RunFiles,
     shown: RunProgress,
 ) -> Measurement:
-    if config.evaluation.skip:
+    evaluation = config.evaluation
+    if evaluation.skip:
         return Measurement(users_test=0, not_measured="evaluation.skip is on")
     if isinstance(population, EmbeddedPopulation):
-        with shown.stage(f"asking {config.evaluation.users} users held out", total=1) as stage:
+        with shown.stage(f"asking {evaluation.users} users held out", total=1) as stage:
             return measure_embedded(
                 adapted,
                 vector,
                 plan,
-                config.evaluation,
+                evaluation,
                 world_seed=population.seed,
                 progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
             )
-    return _cross_validate(config, plan, population, adapted, files, shown)
 
-
-def _cross_validate(
-    config: RunConfig,
-    plan: FederationPlan,
-    population: RecordedPopulation,
-    adapted: AdaptedModel,
-    files: RunFiles,
-    shown: RunProgress,
-) -> Measurement:
     def federate(training: RecordedPopulation, fold: Fold) -> NDArray[np.float32]:
         directory = files.folds / str(fold.index)
-        of_fold = replace(plan, devices=len(training))
+        of_fold = config.plan_for(training)
         _train(config.run, of_fold, training, directory, f"fold {fold.index + 1}: training without its users", shown)
         return _last_release(directory, of_fold, adapted)
 
-    with shown.stage("cross-validation", total=config.evaluation.user_folds * config.evaluation.group_folds) as stage:
+    with shown.stage("cross-validation", total=max(1, len(folds))) as stage:
         return measure_recorded(
-            adapted, population, plan, config.evaluation, federate, progress=lambda fold: _show_fold(stage, fold)
+            adapted, population, folds, plan, evaluation, federate, progress=lambda fold: _show_fold(stage, fold)
         )
 
 
@@ -223,5 +231,5 @@ def _show_fold(stage: Stage, fold: FoldProgress) -> None:
     stage.advance(
         fold.done,
         f"fold {fold.done}/{fold.folds} · {fold.votes} held-out pairs · federated {fold.accuracy['federated']:.0%}, "
-        f"base {fold.accuracy['base_per_token']:.0%}, longer {fold.accuracy['longer']:.0%}",
+        f"base {fold.accuracy['base_summed']:.0%}, longer {fold.accuracy['longer']:.0%}",
     )

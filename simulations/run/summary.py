@@ -1,4 +1,7 @@
-"""`summary.json`: what a run was, what it cost, what it promises, and what came of it. It holds no content."""
+"""`summary.json`: what a run was, what it cost, what it promises, and what came of it.
+
+No real person's words are in it; the examples of the embedded world are simulated people's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,21 +25,21 @@ from simulations.run.config import RunConfig
 from simulations.run.measurement import Measurement
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_ONLY_THE_ADAPTER = (
-    "the figures cover the adapter and the releases before it; figures of utility in the same file are computed "
-    "from the data without noise, and are not covered"
+_ONLY_THE_RELEASES = (
+    "the figures cover the adapter and the rounds' releases; every other figure and count of the run (pairs, users, "
+    "utility, a digest of the data) is exact and not covered"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCost:
     """Attributes:
-    wall_seconds: of this process's part of the run, evaluation included.
-    resumed_after: the round that an earlier process had finished; 0 if there was none.
+    wall_seconds: of the process that finished the run.
+    resumed_after: the round that an earlier process had finished; None if there was no earlier process.
     """
 
     wall_seconds: float
-    resumed_after: int
+    resumed_after: int | None
 
 
 def privacy_guarantee(plan: FederationPlan, *, participations: int, delta: float) -> Guarantee | None:
@@ -64,21 +67,26 @@ def summarise(
     population: EmbeddedPopulation | RecordedPopulation,
     adapted: AdaptedModel,
     records: Sequence[RoundRecord],
+    fold_records: Sequence[RoundRecord],
+    requests: int,
     measurement: Measurement,
     cost: RunCost,
     command: str,
 ) -> dict[str, object]:
     """The keys of `summary.json`.
 
+    Args:
+        records, fold_records: rounds of the run and of its cross-validation.
+        requests: how often cohorts were asked (`server.request_ledger`), so the most that a device can have answered.
+
     Raises:
         ValueError: a private run for which the accountant has no figure.
     """
-    failures = [failure for record in records for failure in record.failures]
+    failures = [failure for record in (*records, *fold_records) for failure in record.failures]
     refused = [failure for failure in failures if _is_refusal(failure)]
-    # A device is asked at most once an attempt, and an attempt that is repeated by a resumed run gets the same bytes.
-    guarantee = privacy_guarantee(
-        plan, participations=sum(record.attempts for record in records), delta=config.run.delta
-    )
+    guarantee = privacy_guarantee(plan, participations=requests, delta=config.run.delta)
+    if guarantee is not None:
+        guarantee = replace(guarantee, assumptions=(*guarantee.assumptions, _ONLY_THE_RELEASES))
     device_seconds = [record.metrics.device_seconds for record in records if record.metrics is not None]
     return {
         "tacit_version": version("tacit"),
@@ -90,6 +98,7 @@ def summarise(
         "data": {
             "source": population.name,
             "users_train": len(population),
+            "users_with_pairs": _users_with_pairs(population),
             "users_test": measurement.users_test,
             "pairs": _pair_count(population),
             "loaded": population.load_report().to_json() if isinstance(population, RecordedPopulation) else None,
@@ -97,6 +106,8 @@ def summarise(
         "federation": {
             "rounds": len(records),
             "cohort": min(plan.cohort_size, plan.devices),
+            "replies": sum(record.replies for record in records),
+            "replies_without_pairs": sum(record.no_pairs for record in records),
             "method": plan.adapter.method,
             "shared_parameters": adapted.spec.dimension,
             "bytes_up_per_device_round": max((record.bytes_up for record in records), default=0),
@@ -104,7 +115,7 @@ def summarise(
         },
         "privacy": {
             "user": None,
-            "pair": None if guarantee is None else _with_scope(guarantee),
+            "pair": None if guarantee is None else {**guarantee.as_json(), "sentence": guarantee.sentence()},
         },
         "utility": measurement.utility,
         "not_measured": measurement.not_measured,
@@ -127,12 +138,10 @@ def _pair_count(population: EmbeddedPopulation | RecordedPopulation) -> int:
     return len(population.recorded_pairs())
 
 
-def _with_scope(guarantee: Guarantee) -> dict[str, object]:
-    return {
-        **guarantee.as_json(),
-        "assumptions": [*guarantee.assumptions, _ONLY_THE_ADAPTER],
-        "sentence": guarantee.sentence(),
-    }
+def _users_with_pairs(population: EmbeddedPopulation | RecordedPopulation) -> int:
+    if isinstance(population, EmbeddedPopulation):
+        return len(population)
+    return sum(bool(recorded) for recorded in population.devices)
 
 
 def _is_refusal(failure: NodeFailure) -> bool:

@@ -17,7 +17,7 @@ _RIVALS = (
     ("base_per_token", "base model, log-probability per token"),
     ("base_summed", "base model, log-probability"),
     ("local", "trained alone, on the user's own pairs"),
-    ("federated", "trained together (this run)"),
+    ("federated", "trained together, without them"),
 )
 
 
@@ -49,22 +49,26 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
         ("tells which was chosen", "pair_accuracy", _percent),
         ("beats it, sampled", "win_rate_sampled", _percent),
     )
+    replies = _part(_part(summary, "details"), "replies")
     for label, metric, shown in rows:
         if metric in utility:
             found = _part(utility, metric)
-            own = shown(found["tuned"])
-            interval = found["ci95"]
-            if isinstance(interval, list):
-                own += f"\n[{shown(interval[0])}, {shown(interval[1])}]"
+            cells = [shown(found[key]) for key in ("tuned", "no_persona", "other_persona")]
+            if isinstance(found["ci95"], list):
+                cells[0] += f"\n[{shown(found['ci95'][0])}, {shown(found['ci95'][1])}]"
+            if metric == "win_rate_greedy":
+                for place, condition in ((1, "none"), (2, "other")):
+                    win = _greedy_win(replies, condition)
+                    cells[place] += f"\n[{shown(win['low'])}, {shown(win['high'])}]"
             base = "" if metric.startswith("win_rate") else shown(found["base"])
-            table.add_row(label, base, own, shown(found["no_persona"]), shown(found["other_persona"]))
+            table.add_row(label, base, *cells)
     gain = _part(utility, "own_minus_other_win_rate_greedy")
     low, high = cast("list[float]", gain["ci95"])
     note = (
-        f"Personal gain, own minus another's: {_points(gain['tuned'])} points [{_points(low)}, {_points(high)}]. "
-        "50 % is a tie with the base model; brackets are 95 % intervals over users. A win under one's own persona "
-        "that is not there under another's is personalization. The scorer is the simulated world's own rule: this "
-        "says nothing about people."
+        "Wins count a tie as half, so 50% is no better than the base model; brackets are 95% intervals over users. "
+        f"Personal gain, own minus other's: {_points(gain['tuned'])} points [{_points(low)}, {_points(high)}]: a win "
+        "under one's own persona that is not there under another's is personalization. The scorer is the simulated "
+        "world's own rule: this says nothing about people."
     )
     return Group(table, Text(note, style="dim"))
 
@@ -88,10 +92,17 @@ def _accuracy_table(summary: _Json) -> RenderableType:
             own = f"{_percent(_part(accuracy, method)['value'])} {_range(accuracy, method, _percent)}"
             table.add_row(label, own, gain)
     note = (
-        f"Brackets are 95 % intervals over people; every pair was tested by one of {details['folds']} federations that "
-        "had seen neither its user nor its question. A judge who does not know whose pair it is could reach "
-        f"{_percent(details['impersonal_ceiling'])}."
+        f"Brackets are 95% intervals over people; each pair was tested by one of {details['folds']} federations that "
+        "had seen neither its user nor its question. The adapter of this run, which saw everybody, is not tested. A "
+        f"judge who does not know whose pair it is could reach at most {_percent(details['impersonal_ceiling'])}."
     )
+    if details["votes_left"]:
+        note += f" {details['votes_left']} pairs were not tested."
+    if details["completions_cut"]:
+        note += (
+            f" {details['completions_cut']} pairs had a reply cut to the token limit, which only the rule about length "
+            "sees whole."
+        )
     if details["without_own_training"]:
         note += (
             f" {details['without_own_training']} pairs are of people with no pairs about other questions: a tie for "
@@ -129,15 +140,25 @@ def _cost_table(summary: _Json) -> RenderableType:
         if pair is not None
         else "none: this run adds no noise, so an update can tell something about its device's pairs",
     )
+    without = cast(int, federation["replies_without_pairs"])
+    idle = f"{without} times a device had no pairs; " if without else ""
     table.add_row(
         "rounds",
-        f"{federation['rounds']}, of {federation['cohort']} devices each, {federation['method']}; "
+        f"{federation['rounds']}, of {federation['cohort']} devices each, {federation['method']}; {idle}"
         f"{summary['dropouts']} dropouts, {summary['refused']} replies refused",
     )
     seconds = cost["device_seconds_median"]
     device = f", {seconds:.2f} s on a device" if isinstance(seconds, float) else ""
-    table.add_row("time", f"{cost['wall_seconds']:.0f} s in all{device}")
+    resumed = cost["resumed_after_round"]
+    since = "in all" if resumed is None else f"since it was resumed after round {resumed}"
+    table.add_row("time", f"{cost['wall_seconds']:.0f} s {since}{device}")
     return table
+
+
+def _greedy_win(replies: _Json, condition: str) -> _Json:
+    results = cast("list[_Json]", replies["results"])
+    found = next(one for one in results if one["condition"] == condition and one["temperature"] == 0)
+    return _part(found, "win")
 
 
 def _part(values: _Json, key: str) -> _Json:

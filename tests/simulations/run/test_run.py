@@ -41,9 +41,7 @@ def _start(made: RunConfig, directory: Path, *, overwrite: bool = False) -> dict
 
 def _resume(directory: Path, **changes: object) -> tuple[dict[str, object], bool]:
     with RunProgress(Console(file=StringIO())) as shown:
-        return resume_run(
-            directory, {key.replace("__", "."): v for key, v in changes.items()}, command="again", shown=shown
-        )
+        return resume_run(directory, {key.replace("__", "."): v for key, v in changes.items()}, shown=shown)
 
 
 def test_a_run_leaves_what_it_should_and_nothing_private(
