@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import tempfile
@@ -14,6 +15,7 @@ from flwr.app import Context
 from shared.conversation import PreferencePair
 from shared.preference_files import PreferenceFileError, read_preference_lines
 
+_LOG = logging.getLogger(__name__)
 NOISE_KEY_BYTES = 32
 _NOISE_KEY_FILE = "noise.key"
 
@@ -49,6 +51,9 @@ class InstalledDevice:
         """Read anew each time: the user's file may have grown."""
         try:
             lines = read_preference_lines(self._pairs_file, user_id_required=False)
+        except FileNotFoundError:
+            _LOG.warning("this device has no file of pairs (yet)")
+            return ()
         except (OSError, PreferenceFileError) as error:
             raise DeviceError(f"cannot read the device's pairs ({type(error).__name__})") from None
         return tuple(line.pair for line in lines)

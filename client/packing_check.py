@@ -30,15 +30,12 @@ def check_architecture(language_model: LanguageModel) -> None:
     if language_model in _checked:
         return
     name = f"{language_model.model.config.model_type!r} ({language_model.name})"
-    vocabulary = int(language_model.model.config.get_text_config().vocab_size)
-    tokens = [(7919 * place + 13) % vocabulary for place in range(_PROMPT + _CHOSEN + _REJECTED)]
-    prompt, chosen = tokens[:_PROMPT], tokens[_PROMPT:-_REJECTED]
-    rejected = tokens[-_REJECTED:]
-    probe = EncodedPair(prompt=tuple(prompt), chosen=_all_scored(chosen), rejected=_all_scored(rejected))
+    probe = probe_pair(language_model)
     try:
         with torch.inference_mode():
             packed = packed_log_probabilities(language_model, pack(language_model, [probe]))
-            apart = [_plain_log_probability(language_model, prompt, reply) for reply in (chosen, rejected)]
+            replies = (probe.chosen.ids, probe.rejected.ids)
+            apart = [_plain_log_probability(language_model, probe.prompt, reply) for reply in replies]
     except UnsupportedArchitectureError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
@@ -59,6 +56,17 @@ def check_architecture(language_model: LanguageModel) -> None:
             " choose another base model or attention='eager'"
         )
     _checked.add(language_model)
+
+
+def probe_pair(language_model: LanguageModel, *, shorter_by: int = 0) -> EncodedPair:
+    """A pair of made-up tokens, the same for every user; `shorter_by` tokens are left out of each of its replies."""
+    vocabulary = int(language_model.model.config.get_text_config().vocab_size)
+    tokens = [(7919 * place + 13) % vocabulary for place in range(_PROMPT + _CHOSEN + _REJECTED)]
+    return EncodedPair(
+        prompt=tuple(tokens[:_PROMPT]),
+        chosen=_all_scored(tokens[_PROMPT : _PROMPT + _CHOSEN - shorter_by]),
+        rejected=_all_scored(tokens[_PROMPT + _CHOSEN : _PROMPT + _CHOSEN + _REJECTED - shorter_by]),
+    )
 
 
 def _plain_log_probability(language_model: LanguageModel, prompt: Sequence[int], reply: Sequence[int]) -> float:

@@ -178,8 +178,14 @@ class PrivateStep:
         finally:
             self._modules.eval()
 
-    def clip_and_accumulate(self) -> None:
-        """Adds the clipped gradients of the pass just run to the step's sum."""
+    def clip_and_accumulate(self, pairs: int) -> None:
+        """Adds the clipped gradients of the pass just run, on `pairs` pairs, to the step's sum.
+
+        Raises:
+            RuntimeError: a layer left another number of gradients than one a pair (`client.gradient_check`).
+        """
+        if any(len(getattr(parameter, _SAMPLES)) != pairs for parameter in self._parameters):
+            raise RuntimeError("a layer did not leave one gradient a pair")
         self._optimizer.clip_and_accumulate()
         for parameter in self._parameters:
             setattr(parameter, _SAMPLES, None)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from client.gradient_check import check_pair_gradients
 from client.packing import (
     batches_by_length,
     pack,
@@ -227,6 +228,8 @@ def train_locally(
     if private is None and len(pairs) > config.max_pairs:
         pairs = [pairs[index] for index in sorted(generator.permutation(len(pairs))[: config.max_pairs])]
     adapted.load(start)
+    if private is not None:
+        check_pair_gradients(adapted)
     parameters = adapted.shared_parameters()
     prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter)
     if private is None:
@@ -330,7 +333,7 @@ def take_private_step(
     with step.collecting():
         for loss in _losses(adapted, pairs, config, meter):
             loss.total.sum().backward()  # type: ignore[no-untyped-call]
-            step.clip_and_accumulate()
+            step.clip_and_accumulate(len(loss.total))
             losses.append(loss)
     step.add_noise_and_step()
     return _detached(losses) if losses else None

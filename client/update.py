@@ -6,11 +6,14 @@ The order of composition is written here and nowhere else: train (with the noise
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from client.device import Device
-from client.packing import encode_pair
+from client.device import Device, DeviceError
+from client.packing import EncodedPair, encode_pair
 from client.training import LocalUpdate, NoPairsError, PairCache, PairPrivacy, TrainingConfig, train_locally
 from shared.adapter import AdaptedModel
 from shared.conversation import PreferencePair
@@ -18,6 +21,8 @@ from shared.messages import PublicMetrics, TrainReply, TrainRequest
 from shared.privacy.clipping import clip_to_norm, l2_norm
 from shared.privacy.noise import AesCtrNoise
 from shared.round_plan import FederationPlan
+
+_LOG = logging.getLogger(__name__)
 
 
 def training_config(plan: FederationPlan) -> TrainingConfig:
@@ -33,36 +38,101 @@ def answer(
 ) -> TrainReply:
     """The reply to a request whose plan and model have been checked.
 
-    In a private run every number drawn comes from the device's key and the digest of the whole request: an identical
-    request is answered with identical bytes, and any other with fresh noise. A device without pairs then replies with
-    an update of noise alone, and a pair that cannot be tokenised counts as zero: whether it replies shows neither.
+    In a private run whether and how a device replies shows nothing of its data: pairs that cannot be read, tokenised or
+    trained on count as absent, and without any the update is noise alone.
 
     Raises:
         DeviceError, TrainingError, NonFiniteUpdateError: see there; the caller turns them into codes.
     """
     config = training_config(request.plan)
-    private = config.pair_privacy is not None
-    pairs: Sequence[PreferencePair] = device.pairs()
     digest = request.digest()
-    if private:
-        pairs = [pair for pair in pairs if _can_be_encoded(adapted, pair, config)]
-        noise = AesCtrNoise.for_release(device.noise_key(), bytes.fromhex(digest))
-    else:
-        noise = AesCtrNoise(bytes(32))  # not touched without pair_privacy
-        if len(pairs) > config.max_pairs:
-            # Which pairs are drawn changes by the round, and with it what shares a pass: a resumed run, which starts
-            # with an empty cache, would differ in the last bits.
-            cache = None
+    if config.pair_privacy is not None:
+        update = _train_privately(request, config, device, adapted, cache)
+        clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
+        return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=None)
+    pairs = device.pairs()
+    if len(pairs) > config.max_pairs:
+        # Which pairs are drawn changes by the round, and with it what shares a pass: a resumed run, which starts with
+        # an empty cache, would differ in the last bits.
+        cache = None
+    not_drawn = AesCtrNoise(bytes(32))
     try:
         update = train_locally(
-            adapted, request.vector, pairs, config, noise=noise, seed=request.training_seed, cache=cache
+            adapted, request.vector, pairs, config, noise=not_drawn, seed=request.training_seed, cache=cache
         )
     except NoPairsError:
         return TrainReply(status="no-pairs", request_digest=digest)
     clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
-    return TrainReply(
-        status="trained", request_digest=digest, vector=clipped, metrics=None if private else _metrics(update)
+    return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=_metrics(update))
+
+
+def _train_privately(
+    request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
+) -> LocalUpdate:
+    usable = _usable_pairs(device, adapted, config)
+    try:
+        return _train_with_noise(request, config, device, adapted, usable, cache)
+    except Exception as error:
+        if not usable:
+            raise  # not about the pairs, so it may be told
+        _LOG.warning("training on this device's pairs failed (%s): it replies with noise alone", type(error).__name__)
+        return _train_with_noise(request, config, device, adapted, (), cache)
+
+
+def _train_with_noise(
+    request: TrainRequest,
+    config: TrainingConfig,
+    device: Device,
+    adapted: AdaptedModel,
+    usable: Sequence[tuple[PreferencePair, EncodedPair]],
+    cache: PairCache | None,
+) -> LocalUpdate:
+    """Every number drawn comes from the device's key, the whole request and the tokens that are trained on.
+
+    The same request over the same pairs is answered with the same bytes. Over other pairs it must not be answered with
+    the same noise: the difference of the two replies would be the pairs'.
+    """
+    release = bytes.fromhex(request.digest()) + _digest([encoded for _, encoded in usable])
+    return train_locally(
+        adapted,
+        request.vector,
+        [pair for pair, _ in usable],
+        config,
+        noise=AesCtrNoise.for_release(device.noise_key(), release),
+        seed=request.training_seed,
+        cache=cache,
     )
+
+
+def _usable_pairs(
+    device: Device, adapted: AdaptedModel, config: TrainingConfig
+) -> tuple[tuple[PreferencePair, EncodedPair], ...]:
+    try:
+        pairs = device.pairs()
+    except DeviceError as error:
+        _LOG.warning("%s: this device replies with noise alone", error)
+        return ()
+    usable: list[tuple[PreferencePair, EncodedPair]] = []
+    for pair in pairs:
+        try:
+            encoded = encode_pair(
+                adapted.language_model,
+                pair,
+                max_prompt_tokens=config.max_prompt_tokens,
+                max_completion_tokens=config.max_completion_tokens,
+            )
+        except Exception as error:  # whatever it is, it is about this pair
+            _LOG.warning("a pair is left out (%s)", type(error).__name__)
+        else:
+            usable.append((pair, encoded))
+    return tuple(usable)
+
+
+def _digest(pairs: Sequence[EncodedPair]) -> bytes:
+    said = [
+        [pair.prompt, pair.chosen.ids, pair.chosen.scored, pair.rejected.ids, pair.rejected.scored] for pair in pairs
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).digest()
 
 
 def _metrics(update: LocalUpdate) -> PublicMetrics:
@@ -75,16 +145,3 @@ def _metrics(update: LocalUpdate) -> PublicMetrics:
         tokens=update.tokens,
         seconds=update.seconds,
     )
-
-
-def _can_be_encoded(adapted: AdaptedModel, pair: PreferencePair, config: TrainingConfig) -> bool:
-    try:
-        encode_pair(
-            adapted.language_model,
-            pair,
-            max_prompt_tokens=config.max_prompt_tokens,
-            max_completion_tokens=config.max_completion_tokens,
-        )
-    except ValueError:
-        return False
-    return True

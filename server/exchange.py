@@ -8,12 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 from flwr.app import Message
 from flwr.serverapp import Grid
 
 _POLL = 0.1
 _PULLED_AT_ONCE = 256
+
+
+@runtime_checkable
+class KnownDevices(Protocol):
+    """A grid that knows its devices by number, so that a million of them need no roll call. They are always online."""
+
+    @property
+    def device_nodes(self) -> Sequence[int]:
+        """Node ids by device number."""
+        ...
 
 
 def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list[Message | None]:
@@ -29,17 +40,15 @@ def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list
             place[message.metadata.message_id] = index
     replies: list[Message | None] = [None] * len(messages)
     deadline = time.monotonic() + timeout
-    first = True
     while place:
-        # At first nobody can have gone offline: the question costs a request, or a million ids.
-        online = None if first else set(grid.get_node_ids())
-        first = False
+        # Where all devices are in this process nobody goes offline, and there may be a million of them.
+        online = None if isinstance(grid, KnownDevices) else set(grid.get_node_ids())
         asked = [
             identity
             for identity, index in place.items()
             if online is None or messages[index].metadata.dst_node_id in online
         ]
-        for reply in _pull(grid, asked):
+        for reply in pull(grid, asked):
             answered = reply.metadata.reply_to_message_id
             if answered in place:
                 replies[place.pop(answered)] = reply
@@ -49,7 +58,8 @@ def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list
     return replies
 
 
-def _pull(grid: Grid, identities: Sequence[str]) -> Iterator[Message]:
+def pull(grid: Grid, identities: Sequence[str]) -> Iterator[Message]:
+    """The replies there are to the messages of these ids, some hundreds a request."""
     waiting = iter(identities)
     while batch := list(islice(waiting, _PULLED_AT_ONCE)):
         yield from grid.pull_messages(batch)

@@ -11,13 +11,12 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from server.exchange import exchange
+from server.exchange import KnownDevices, pull
 from shared.messages import ROLL_CALL, MessageError, RollCallReply
 
 _LOG = logging.getLogger(__name__)
@@ -26,16 +25,6 @@ _WAIT = 0.2
 
 class RosterError(RuntimeError):
     """Not enough devices answered the roll call in time."""
-
-
-@runtime_checkable
-class KnownDevices(Protocol):
-    """A grid that knows its devices by number, so that a million of them need no roll call."""
-
-    @property
-    def device_nodes(self) -> Sequence[int]:
-        """Node ids by device number."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +69,21 @@ def call_roll(grid: Grid, *, devices: int, timeout: float) -> Roster:
             raise RosterError(f"the plan waits for {devices} devices, and there are {len(known)}")
         return Roster(devices=range(len(known)), nodes=known)
     deadline = time.monotonic() + timeout
+    asked: set[int] = set()
+    waiting: dict[str, int] = {}
     number_of: dict[int, int] = {}
     while True:
-        new = [node for node in grid.get_node_ids() if node not in number_of]
-        if new:
-            number_of |= _ask(grid, new, timeout=max(0.0, deadline - time.monotonic()))
+        online = set(grid.get_node_ids())
+        waiting |= _ask(grid, sorted(online - asked), ttl=max(deadline - time.monotonic(), 1.0))
+        asked |= online
+        # Only those online: to ask for another's reply would make Flower burn it.
+        for reply in pull(grid, [identity for identity, node in waiting.items() if node in online]):
+            node = waiting.pop(reply.metadata.reply_to_message_id, None)
+            if node is not None and reply.has_content():
+                try:
+                    number_of[node] = RollCallReply.from_record(reply.content).device
+                except MessageError as error:
+                    _LOG.warning("node %d answered the roll call with something else: %s", node, error)
         claims: dict[int, list[int]] = {}
         for node, number in number_of.items():
             claims.setdefault(number, []).append(node)
@@ -99,13 +98,12 @@ def call_roll(grid: Grid, *, devices: int, timeout: float) -> Roster:
         time.sleep(_WAIT)
 
 
-def _ask(grid: Grid, nodes: Sequence[int], *, timeout: float) -> dict[int, int]:
-    messages = [Message(RecordDict(), node, ROLL_CALL, ttl=max(timeout, 1.0)) for node in nodes]
-    found: dict[int, int] = {}
-    for reply, node in zip(exchange(grid, messages, timeout=timeout), nodes, strict=True):
-        if reply is not None and reply.has_content():
-            try:
-                found[node] = RollCallReply.from_record(reply.content).device
-            except MessageError as error:
-                _LOG.warning("node %d answered the roll call with something else: %s", node, error)
-    return found
+def _ask(grid: Grid, nodes: Sequence[int], *, ttl: float) -> dict[str, int]:
+    """Sends the question; node by message id."""
+    messages = [Message(RecordDict(), node, ROLL_CALL, ttl=ttl) for node in nodes]
+    taken = {identity for identity in grid.push_messages(messages) if identity}
+    return {
+        message.metadata.message_id: node
+        for message, node in zip(messages, nodes, strict=True)
+        if message.metadata.message_id in taken
+    }

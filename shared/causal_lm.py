@@ -88,9 +88,9 @@ class LanguageModel:
         self._fingerprint: str | None = None
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over the base model's configuration and weights, as held (so it depends on the dtype)."""
+        """SHA-256 (hex) over configuration, weights as held (so it depends on the dtype), tokenizer and template."""
         if self._fingerprint is None:
-            self._fingerprint = _fingerprint(self.model)
+            self._fingerprint = hashlib.sha256(f"{_fingerprint(self.model)}{self.chat.digest()}".encode()).hexdigest()
         return self._fingerprint
 
     def parameter_count(self) -> int:

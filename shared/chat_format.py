@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,6 +129,11 @@ class ChatFormat:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of a reply: without special tokens and without white space around it."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over the template and the tokenizer's vocabulary and special tokens."""
+        said = [self._template, self.tokenizer.get_vocab(), self.tokenizer.special_tokens_map, self._tokenize(_PROBE)]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     def _tokenize(self, text: str) -> list[int]:
         # Not verbose: what is longer than the context is cut later, and said there.

@@ -67,8 +67,8 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
     device = _pick_device(config.device)
     quantization = _quantization(device) if config.load_in_4bit else None
     with _loading(config.name, source), _without_progress_bars():
-        shape = AutoConfig.from_pretrained(source, revision=config.revision)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
+        shape = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
         model, report = AutoModelForCausalLM.from_pretrained(
             source,
             revision=config.revision,
@@ -76,6 +76,7 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
             attn_implementation=_attention(config, shape),
             quantization_config=quantization,
             output_loading_info=True,
+            trust_remote_code=False,
             **({"device_map": {"": device}} if quantization is not None else {}),
         )
         if report["missing_keys"] or report["mismatched_keys"]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, cast, get_args
@@ -29,6 +28,8 @@ TRAIN = "train"
 # 1 GiB: a guard against a peer that announces more memory than anyone has, far above any adapter.
 MAX_SHARED_PARAMETERS = 2**28
 
+# Far above any honest figure, and a cohort of them can be averaged.
+_LARGEST_METRIC = 1e12
 _VECTOR_ENCODING = "tacit.float32-le"
 _VECTOR = "vector"
 
@@ -300,7 +301,8 @@ def _metrics(record: RecordDict) -> PublicMetrics:
     values: dict[str, float] = {}
     for item in fields(PublicMetrics):
         value, kind = part[item.name], float if item.type == "float" else int
-        if type(value) is not kind or not math.isfinite(value) or value < 0:
-            raise MessageError(f"metrics.{item.name}: must be a finite {kind.__name__} of at least 0")
+        most = 1.0 if item.name == "accuracy" else _LARGEST_METRIC
+        if type(value) is not kind or not 0 <= value <= most:
+            raise MessageError(f"metrics.{item.name}: must be a {kind.__name__} from 0 to {most:g}")
         values[item.name] = value
     return PublicMetrics(**cast("dict[str, int]", values))

@@ -21,7 +21,9 @@ _LARGEST_EPSILON = 5000.0
 _ASSUMPTIONS = (
     "each device's own update carries this noise, so every observer has the same figure and hiding in a cohort is not "
     "counted",
-    "a device takes part at most as often as stated, which it must enforce itself",
+    "a device takes part at most as often as stated, and answering one request again over changed pairs is taking part "
+    "again; this version's devices check neither that nor the noise that a plan asks of them",
+    "how long a device takes to reply is not covered",
     "other pairs of the same user are not covered, nor the persona in the prompts, which is made from other messages",
     "the noise is drawn in floating point, which attacks on low-order bits can exploit",
 )

@@ -70,14 +70,19 @@ class WorkerPool:
         waiting = list(reversed(range(len(packets))))
         at_work: dict[Connection, tuple[_Worker, int]] = {}
         idle = list(self._workers)
+        tried: set[int] = set()
         while waiting or at_work:
             while waiting and idle:
                 worker, place = idle.pop(), waiting.pop()
                 try:
                     worker.pipe.send(packets[place])
                 except OSError:  # it died while it was idle
-                    waiting.append(place)
                     idle.append(self._replace(worker))
+                    if place in tried:  # and so did another: workers cannot be started
+                        yield place, None
+                    else:
+                        tried.add(place)
+                        waiting.append(place)
                     continue
                 at_work[worker.pipe] = (worker, place)
             for ready in wait(list(at_work)):  # a dead worker's pipe is ready too: it ends

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+import client.training
 from client.app import build_client_app
 from client.device import DeviceError
 from client.packing import encode_pair
@@ -19,7 +20,7 @@ from shared.conversation import PreferencePair
 from shared.language_model import load_language_model
 from shared.messages import TRAIN, TrainReply, TrainRequest
 from shared.privacy.clipping import l2_norm
-from shared.round_plan import FederationPlan
+from shared.round_plan import FederationPlan, PairPrivacyTerms
 from tests.federation import MARKER, FewDevices, plan
 
 
@@ -171,3 +172,54 @@ def test_a_model_that_cannot_be_loaded_is_a_code() -> None:
     reply = _send(replace(request, plan=elsewhere).to_record(), _Device(_PAIRS))
 
     assert reply.content["reply"]["status"] == "unsupported-model"
+
+
+def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return abs(float(one @ other)) / (l2_norm(one) * l2_norm(other))
+
+
+def test_the_same_private_request_over_other_pairs_gets_fresh_noise() -> None:
+    # Noise far above the gradients: two replies with the same noise would point the same way.
+    terms = PairPrivacyTerms(noise_multiplier=50.0, sample_rate=1.0, max_grad_norm=0.5)
+    request = _request(replace(plan(private=True), pair_privacy=terms))
+    first = _vector(request, _Device(_PAIRS[:2]))
+
+    assert _vector(request, _Device(_PAIRS[:2])).tobytes() == first.tobytes()
+    for pairs in (_PAIRS[:1], _PAIRS[:3], (_PAIRS[0], _PAIRS[2]), ()):
+        other = _vector(request, _Device(pairs))
+        for shift in (0, 1, 2):  # nor the same stream a little later
+            assert _cosine(other[shift:], first[: len(first) - shift]) < 0.2
+            assert _cosine(first[shift:], other[: len(first) - shift]) < 0.2
+
+
+@pytest.mark.parametrize("broken", ["unreadable", "untrainable"])
+def test_in_a_private_run_broken_data_looks_like_none(
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = _request(plan(private=True))
+    expected = _answer(request, _Device(()))
+    if broken == "untrainable":
+
+        def refuse(*_: object, **__: object) -> object:
+            raise IndexError(MARKER)
+
+        monkeypatch.setattr("client.training.take_private_step", _only_without_pairs(refuse))
+    device = _Device(_PAIRS, error=DeviceError("cannot read") if broken == "unreadable" else None)
+
+    reply = _answer(request, device)
+
+    assert reply.status == expected.status == "trained"
+    assert reply.vector is not None
+    assert expected.vector is not None
+    assert reply.vector.tobytes() == expected.vector.tobytes()
+    assert MARKER not in caplog.text
+    assert _answer(_request(plan()), _Device(_PAIRS)).status == "trained"
+
+
+def _only_without_pairs(refuse: Callable[..., object]) -> Callable[..., object]:
+    step = client.training.take_private_step
+
+    def either(adapted: object, pairs: Sequence[object], *rest: object) -> object:
+        return refuse() if pairs else step(adapted, pairs, *rest)  # type: ignore[arg-type]
+
+    return either

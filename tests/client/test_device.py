@@ -36,8 +36,12 @@ def test_what_is_missing_or_damaged_is_said_without_content(tmp_path: Path) -> N
     assert MARKER not in str(refused.value)
     with pytest.raises(DeviceError, match="state-dir"):
         open_installed_device(_context(pairs="x"))
-    with pytest.raises(DeviceError, match="FileNotFoundError"):
-        InstalledDevice(pairs_file=tmp_path / "none.jsonl", state_directory=tmp_path).pairs()
+    with pytest.raises(DeviceError, match="IsADirectoryError"):
+        InstalledDevice(pairs_file=tmp_path, state_directory=tmp_path).pairs()
+
+
+def test_a_file_that_is_not_there_yet_holds_no_pairs(tmp_path: Path) -> None:
+    assert InstalledDevice(pairs_file=tmp_path / "none.jsonl", state_directory=tmp_path).pairs() == ()
 
 
 def test_the_noise_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:

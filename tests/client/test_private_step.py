@@ -10,7 +10,7 @@ from client.training import LocalUpdate, TrainingConfig, take_plain_step, take_p
 from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
 from shared.conversation import PreferencePair
 from shared.privacy.noise import AesCtrNoise, SeededTestNoise
-from tests.tiny import language_model, multi_turn_pair, pair
+from tests.tiny import CONFIGS, language_model, multi_turn_pair, pair
 
 PAIRS = [*(pair(index) for index in range(5)), multi_turn_pair()]
 NO_NOISE = 1e-12  # a multiplier: the type refuses zero
@@ -34,7 +34,8 @@ class CountingNoise:
 
 
 def adapted_model(architecture: str = "llama") -> AdaptedModel:
-    adapted = attach_adapter(language_model(architecture), AdapterConfig(rank=2))
+    attention = "eager" if architecture == "gemma2" else "sdpa"
+    adapted = attach_adapter(language_model(architecture, attention=attention), AdapterConfig(rank=2))
     adapted.load(start_of(adapted))
     return adapted
 
@@ -73,7 +74,7 @@ def pair_gradients(adapted: AdaptedModel, prepared: list[PreparedPair]) -> list[
     return gradients
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "mistral", "gemma"])
+@pytest.mark.parametrize("architecture", sorted(CONFIGS))
 def test_per_pair_gradients_equal_autograd_on_each_pair_alone(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +85,7 @@ def test_per_pair_gradients_equal_autograd_on_each_pair_alone(
     assert config.pair_privacy is not None
     caught: list[Tensor] = []
 
-    def catch(step: PrivateStep) -> None:
+    def catch(step: PrivateStep, pairs: int) -> None:
         caught.append(
             torch.cat([p.grad_sample.flatten(1) for p in adapted.shared_parameters()], dim=1)  # type: ignore[attr-defined]
         )

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
-import pytest
+import time
 
-from server.roster import KnownDevices, Roster, RosterError, call_roll
+import pytest
+from flwr.app import Message
+
+from server.exchange import KnownDevices
+from server.roster import Roster, RosterError, call_roll
+from shared.messages import RollCallReply
 from simulations.engines.inline import InlineGrid
-from tests.server.grids import RollCallGrid
+from tests.server.grids import RollCallGrid, ScriptedGrid
 
 
 def test_cohorts_are_drawn_by_number_and_seed() -> None:
@@ -66,3 +71,25 @@ def test_devices_that_come_late_are_waited_for() -> None:
     grid = RollCallGrid({11: 0, 12: 1}, appearing={12: 2})
 
     assert list(call_roll(grid, devices=2, timeout=5.0).devices) == [0, 1]
+
+
+def test_a_silent_node_delays_nobody() -> None:
+    def answer(message: Message) -> Message | None:
+        node = message.metadata.dst_node_id
+        return None if node == 10 else Message(RollCallReply(device=node).to_record(), reply_to=message)
+
+    grid = ScriptedGrid(answer, [10, 11, 12])
+    began = time.monotonic()
+
+    roster = call_roll(grid, devices=2, timeout=30.0)
+
+    assert list(roster.devices) == [11, 12]
+    assert time.monotonic() - began < 10.0
+
+
+def test_who_comes_after_a_silent_node_is_asked_too() -> None:
+    grid = RollCallGrid({11: 0, 12: 1}, appearing={12: 2})
+    honest = grid._answer
+    grid._answer = lambda message: None if message.metadata.dst_node_id == 11 else honest(message)
+
+    assert list(call_roll(grid, devices=1, timeout=30.0).devices) == [1]

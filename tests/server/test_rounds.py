@@ -12,6 +12,7 @@ import pytest
 from flwr.app import Error, Message, RecordDict
 
 from server.releases import RunDirectory, read_rounds
+from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import AdaptedModel, attach_adapter
@@ -61,12 +62,12 @@ def _grid(lies: dict[int, Lie], *, nodes: int = 4, private: bool = False) -> Scr
     return ScriptedGrid(answer, range(nodes))
 
 
-def _run(grid: ScriptedGrid, of: FederationPlan, path: Path) -> list[RoundRecord]:
+def _run(grid: ScriptedGrid, of: FederationPlan, path: Path, *, resume: bool = False) -> list[RoundRecord]:
     seen: list[RoundRecord] = []
     directory = RunDirectory(path, plan=of, spec=_adapted().spec)
     _adapted().load(np.zeros(_adapted().spec.dimension, dtype=np.float32))
-    run_rounds(plan=of, adapted=_adapted(), grid=grid, directory=directory, observe=seen.append)
-    assert list(read_rounds(path)) == seen
+    run_rounds(plan=of, adapted=_adapted(), grid=grid, directory=directory, observe=seen.append, resume=resume)
+    assert list(read_rounds(path))[-len(seen) :] == seen
     return seen
 
 
@@ -108,6 +109,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "private text": (_set("reply", MARKER, MARKER), "invalid reply: reply: 1 unknown parts, missing: none"),
     "empty": (lambda message, _: Message(RecordDict(), reply_to=message), "invalid reply: reply: must be a config"),
     "bad metrics": (_set("metrics", "loss", float("inf")), "invalid reply: metrics.loss"),
+    "absurd metrics": (_set("metrics", "loss", 1.7e308), "invalid reply: metrics.loss"),
 }
 
 
@@ -199,3 +201,17 @@ def test_the_order_of_replies_does_not_matter(tmp_path: Path) -> None:
 
     a, b = ((tmp_path / name / "adapter" / "adapter_model.safetensors").read_bytes() for name in "ab")
     assert a == b
+
+
+def test_attempts_that_failed_before_a_resume_stay_on_the_ledger(tmp_path: Path) -> None:
+    silent: Lie = lambda message, honest: Message(Error(5, ""), reply_to=message)  # noqa: E731
+    of = plan(rounds=2, cohort_size=4, minimum_replies=4, attempts=3, private=True)
+    with pytest.raises(TooFewRepliesError):
+        _run(_grid({2: silent}, private=True), of, tmp_path)
+    assert count_charges(tmp_path) == 3
+
+    records = _run(_grid({}, private=True), of, tmp_path, resume=True)
+
+    # The first attempt again is the same request; what the other two gave away is not forgotten.
+    assert [record.attempts for record in records] == [1, 1]
+    assert count_charges(tmp_path) == 4

@@ -14,7 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from server.releases import read_rounds
+from shared.flat_config import ConfigError
+from shared.round_plan import FederationPlan
 from simulations.cli import app
+from simulations.run.config import RunConfig
 from tests.federation import MARKER
 from tests.simulations.run.files import settings, write_pairs
 
@@ -55,6 +58,7 @@ def test_presets_are_listed() -> None:
         (["run", "--data", "jsonl"], "data.path"),
         (["run", "--config", "/nowhere/run.toml"], "/nowhere/run.toml: No such file"),
         (["run", "--resume", "--overwrite"], "contradict"),
+        (["run", "--resume"], "name its directory"),
         (["run", "--method", "magic"], "ffa-lora"),
         (["bench", "nothing"], "there is no benchmark"),
         (["show", "/nowhere"], "holds no finished run"),
@@ -117,9 +121,10 @@ def test_a_run_killed_outright_is_resumed_from_the_command_line_to_the_same_byte
         whole / "adapter" / "adapter_model.safetensors"
     ).read_bytes()
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["command"].startswith("tacit-sim run --resume")
+    assert summary["command"].startswith("tacit-sim run --out")
+    assert summary["cost"]["resumed_after_round"] >= 3
     assert "nothing to do" in run("run", "--resume", "--out", str(out))
-    assert "6 devices" not in run("show", str(out))
+    assert "of 3 devices each" in run("show", str(out))
     # The configuration that a run leaves makes the run again.
     again = tmp_path / "again"
     run("run", "--config", str(out / "config.toml"), "--out", str(again))
@@ -148,3 +153,50 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert said.strip().splitlines()[-1].startswith("stopped: finished rounds stand")
     assert MARKER not in said
+
+
+def test_every_flag_is_the_setting_it_is_named_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunConfig] = []
+
+    def take(made: RunConfig, *_: object, **__: object) -> None:
+        seen.append(made)
+        raise ConfigError("that is all")
+
+    monkeypatch.setattr("simulations.run.run.start_run", take)
+    monkeypatch.chdir(tmp_path)
+    flags = ["--data=jsonl", "--path=p", "--users=3", "--cohort=4", "--rounds=5", "--model=m", "--method=ffa-lora"]
+    CliRunner().invoke(app, ["run", *flags, "--rank=6", "--engine=ray", "--processes=7", "--seed=8"])
+
+    (made,) = seen
+    assert (made.data.source, made.data.path, made.data.users) == ("jsonl", "p", 3)
+    assert (made.plan.cohort_size, made.plan.rounds, made.plan.model.name) == (4, 5, "m")
+    assert (made.plan.adapter.method, made.plan.adapter.rank) == ("ffa-lora", 6)
+    assert (made.run.engine, made.run.processes) == ("ray", 7)
+    assert {made.plan.seed, made.plan.adapter.seed, made.data.seed, made.evaluation.seed} == {8}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rate"),
+    [
+        (["--data=mtbench-human", "--path=p"], 0.3),
+        (["--set=data.source=realhumaneval", "--path=p"], 0.3),
+        ([], 5.0),
+        (["--data=jsonl", "--path=p"], FederationPlan().server_learning_rate),
+        (["--data=mtbench-human", "--path=p", "--set=federation.server-learning-rate=0.1"], 0.1),
+    ],
+)
+def test_data_brings_the_settings_that_fit_it(
+    arguments: list[str], rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    def take(made: RunConfig, *_: object, **__: object) -> None:
+        seen.append(made.plan.server_learning_rate)
+        raise ConfigError("that is all")
+
+    monkeypatch.setattr("simulations.run.run.start_run", take)
+    monkeypatch.chdir(tmp_path)
+
+    CliRunner().invoke(app, ["run", *arguments])
+
+    assert seen == [rate]

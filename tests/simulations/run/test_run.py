@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from peft import PeftModel
 from rich.console import Console
 from transformers import AutoModelForCausalLM
 
+from client.device import DeviceError
 from server.releases import ReleaseError
 from server.round_record import RoundRecord
 from shared.flat_config import ConfigError
+from shared.privacy.accounting import pair_level_epsilon
 from simulations.run import run as running
 from simulations.run.config import RunConfig
 from simulations.run.directory import RunFiles
@@ -54,7 +57,7 @@ def test_a_run_leaves_what_it_should_and_nothing_private(
         shown.console.print(summary_view(summary))
 
     assert {item.name for item in out.iterdir()} == {
-        ".lock", "config.toml", "rounds.jsonl", "checkpoint.safetensors", "adapter", "summary.json",
+        ".lock", "config.toml", "ledger.jsonl", "rounds.jsonl", "checkpoint.safetensors", "adapter", "summary.json",
     }  # fmt: skip
     assert json.loads((out / "summary.json").read_text()) == json.loads(json.dumps(summary))
     assert len((out / "rounds.jsonl").read_text().splitlines()) == 3
@@ -149,6 +152,7 @@ def test_a_run_cut_short_resumes_to_the_same_adapter(
     cost = summary["cost"]
     assert isinstance(cost, dict)
     assert cost["resumed_after_round"] == 2
+    assert summary["command"] == "tacit-sim run"
     assert (tmp_path / "cut" / _ADAPTER).read_bytes() == (whole / _ADAPTER).read_bytes()
     assert not np.array_equal(adapter_vector(tmp_path / "cut"), released)
     again, was_unfinished = _resume(tmp_path / "cut")
@@ -198,14 +202,47 @@ def test_a_private_run_states_its_guarantee_with_every_assumption(tmp_path: Path
     assert isinstance(privacy, dict)
     assert privacy["user"] is None
     pair = privacy["pair"]
-    assert 0 < pair["epsilon_server"] < 10
-    assert pair["epsilon_model_observer"] == pair["epsilon_server"]
+    # Three rounds asked once each: three local steps, neither more nor fewer.
+    assert pair["epsilon_server"] == pair["epsilon_model_observer"] == _epsilon(steps=3)
+    assert _epsilon(steps=2) < pair["epsilon_server"] < _epsilon(steps=4)
     assert (pair["delta"], pair["neighbouring"]) == (1e-5, "add-or-remove-one")
-    assert any("figures of utility" in said for said in pair["assumptions"])
+    assert "every other figure and count" in pair["sentence"]
+    # With the devices' secret, whoever gets this directory could take the noise off again.
+    assert not (tmp_path / "run" / "simulated-devices.key").exists()
     rounds = [json.loads(line) for line in (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()]
     assert all(record["metrics"] is None for record in rounds)
     with pytest.raises(ReleaseError, match="cannot be unmade"):
         _start(config(pairs), tmp_path / "run", overwrite=True)
+
+
+def _epsilon(*, steps: int) -> float:
+    return pair_level_epsilon(noise_multiplier=2.0, sample_rate=0.5, steps=steps, delta=1e-5)
+
+
+def test_a_private_run_that_lost_its_secret_does_not_go_on(tmp_path: Path, pairs: Path) -> None:
+    made = config(
+        pairs,
+        privacy__unit="pair",
+        privacy__noise_multiplier=2.0,
+        privacy__sample_rate=0.5,
+        privacy__max_grad_norm=0.5,
+    )
+
+    def cut(_: RoundRecord) -> str:
+        raise _CutError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(running, "describe_round", cut)
+        with pytest.raises(_CutError):
+            _start(made, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"run\.processes"):
+        _resume(tmp_path / "run", run__processes=2)
+    (tmp_path / "run" / "simulated-devices.key").unlink()
+    with pytest.raises(DeviceError, match="cannot go on"):
+        _resume(tmp_path / "run")
+    for overwrite in (False, True):
+        with pytest.raises(ReleaseError, match="cannot be unmade"):
+            _start(made, tmp_path / "run", overwrite=overwrite)
 
 
 def test_a_private_run_without_a_finite_figure_is_refused_before_it_begins(tmp_path: Path, pairs: Path) -> None:
@@ -230,6 +267,9 @@ def test_a_directory_is_not_taken_from_what_stands_in_it(tmp_path: Path, pairs: 
     (strange / "thesis.tex").write_text("years of work")
     with pytest.raises(ReleaseError, match="not empty"):
         _start(made, strange, overwrite=True)
+    with pytest.raises(ReleaseError, match="no run to resume"):
+        _resume(strange)
+    assert [item.name for item in strange.iterdir()] == ["thesis.tex"]
     out = tmp_path / "run"
     _start(made, out)
     with pytest.raises(ReleaseError, match="--resume"):
@@ -262,6 +302,10 @@ def test_a_run_is_resumed_as_it_began(tmp_path: Path, pairs: Path, monkeypatch: 
     write_pairs(pairs, users=7)
     with pytest.raises(ConfigError, match=r"data\.sha256"):
         _resume(tmp_path / "run")
+    # The same data elsewhere is the same data.
+    moved = write_pairs(tmp_path / "moved.jsonl")
+    with pytest.raises(_CutError):
+        _resume(tmp_path / "run", data__path=str(moved))
     with pytest.raises(ReleaseError, match="no run to resume"):
         _resume(tmp_path / "nothing")
 
@@ -282,10 +326,10 @@ def test_too_few_users_or_questions_are_said_and_nothing_is_made_up(tmp_path: Pa
     summary = _start(config(alone, federation__rounds=1), tmp_path / "run")
 
     assert summary["utility"] == {}
-    assert "at least 2 users" in str(summary["not_measured"])
+    assert "at least 2 people" in str(summary["not_measured"])
     shown = StringIO()
     Console(file=shown, width=100).print(summary_view(summary))
-    assert "at least 2 users" in shown.getvalue()
+    assert "at least 2 people" in shown.getvalue()
 
 
 @pytest.mark.slow
@@ -306,3 +350,31 @@ def test_the_embedded_world_end_to_end_on_the_packaged_model(tmp_path: Path) -> 
     Console(file=shown, width=80).print(summary_view(summary))
     assert "4 simulated users that training never saw" in shown.getvalue()
     assert "26,880 numbers a round" in shown.getvalue()
+
+
+@pytest.mark.slow
+def test_a_model_in_a_relative_directory_is_found_on_every_engine(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(model_directory()).parent)
+    made = config(pairs, model__name=Path(model_directory()).name, data__users=2, evaluation__skip=True)
+    vectors = []
+    for engine in ("inline", "deployed"):
+        _start(replace(made, run=replace(made.run, engine=engine)), tmp_path / engine)
+        vectors.append(adapter_vector(tmp_path / engine))
+
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    monkeypatch.chdir(tmp_path)
+    assert _resume(tmp_path / "inline")[1] is False
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path: Path, pairs: Path) -> None:
+    for keys, named in (
+        ({"evaluation.questions": 1000}, "evaluation"),
+        ({"federation.minimum-replies": 3, "data.users": 2}, r"federation\.minimum-replies"),
+    ):
+        with pytest.raises(ConfigError, match=named):
+            _start(RunConfig.from_flat(keys), tmp_path / "run")
+    with pytest.raises(ConfigError, match="only 3 devices"):  # of a fold
+        _start(config(pairs, federation__minimum_replies=4, federation__cohort_size=6), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
