@@ -195,7 +195,8 @@ def shorten_prompt(
     """Cuts a prompt from the left, keeping the system message (the persona) and the last user turn.
 
     Whole turns go first, oldest first, so that what remains is a conversation that begins with the user. If the system
-    message and the last turn alone are too long, the beginning of the last turn goes, token by token.
+    message and the last turn alone are too long, the beginning of the last turn goes, token by token. A system message
+    that fills the limit by itself is cut on the right, to half of the limit.
 
     Args:
         max_tokens: at least 1.

@@ -48,7 +48,7 @@ def explained(
     try:
         yield
     except KeyboardInterrupt:
-        console.print(f"stopped: {interrupted}", markup=False, highlight=False)
+        console.print(f"stopped: {interrupted}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(130) from None
     except Exception as error:
         if not isinstance(error, expected()):

@@ -85,6 +85,8 @@ class WorkerPool:
                         waiting.append(place)
                     continue
                 at_work[worker.pipe] = (worker, place)
+            if not at_work:  # nobody could be given anything: to wait for nobody would be for ever
+                continue
             for ready in wait(list(at_work)):  # a dead worker's pipe is ready too: it ends
                 if not isinstance(ready, Connection):
                     continue

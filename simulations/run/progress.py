@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from server.round_record import RoundRecord
+from simulations.population.recorded import LoadReport
 
 
 class RunProgress:
@@ -93,3 +94,12 @@ def describe_round(record: RoundRecord) -> str:
     if record.no_pairs:
         parts.append(f"{record.no_pairs} without pairs")
     return " · ".join(parts)
+
+
+def describe_data(report: LoadReport) -> str:
+    """What was read, and what was left out and why, in a line: nothing disappears unsaid."""
+    text = f"{report.pairs} pairs of {report.users} people about {report.groups} questions"
+    if report.users_without_pairs:
+        text += f"; {report.users_without_pairs} people have none"
+    left_out = [f"{count} {reason}" for reason, count in report.left_out.items() if count]
+    return text + (f"; left out: {', '.join(left_out)}" if left_out else "")

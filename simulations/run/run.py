@@ -30,7 +30,7 @@ from simulations.run.config import RunConfig, RunSettings
 from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
 from simulations.run.measurement import Measurement, check_held_out, make_folds, measure_embedded, measure_recorded
-from simulations.run.progress import RunProgress, Stage, describe_round
+from simulations.run.progress import RunProgress, Stage, describe_data, describe_round
 from simulations.run.summary import RunCost, privacy_guarantee, summarise
 
 
@@ -44,6 +44,8 @@ def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, s
     files.check_new(overwrite=overwrite)
     population, data = load_population(config.data)
     config = replace(config, data=data).located()
+    if isinstance(population, RecordedPopulation):
+        shown.say(describe_data(population.load_report()))
     folds = _check(config, population, shown)
     with files.locked():
         files.begin(config, command=command, overwrite=overwrite)

@@ -40,6 +40,28 @@ def test_fingerprint_sees_every_weight() -> None:
     assert language_model("llama", dtype=torch.bfloat16).fingerprint() != model.fingerprint()
 
 
+def test_fingerprint_sees_template_and_tokenizer(saved: Path) -> None:
+    plain = load_language_model(ModelConfig(name=str(saved)))
+    assert plain.fingerprint() == language_model("llama").fingerprint()
+    other = load_language_model(ModelConfig(name=str(saved), chat_template="{{ messages[0]['content'] }}"))
+    assert other.fingerprint() != plain.fingerprint()
+    more = language_model("llama")
+    more.tokenizer.add_tokens(["yeastling"])
+    assert more.fingerprint() != plain.fingerprint()
+
+
+def test_code_that_comes_with_a_model_is_never_run(tmp_path: Path) -> None:
+    made = language_model("llama")
+    made.tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}}'
+    )
+    (tmp_path / "own.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    with pytest.raises(LanguageModelError):
+        load_language_model(ModelConfig(name=str(tmp_path)))
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "auto"])
 def test_dtypes(saved: Path, dtype: str) -> None:
     loaded = load_language_model(ModelConfig(name=str(saved), dtype=dtype, device="cpu"))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from client.training import NonFiniteTrainingError
 from shared.conversation import Message, PreferencePair
 from simulations.evaluation.cross_validation import Fold, cross_validation_folds
 from simulations.evaluation.pair_accuracy import FoldProgress, cross_validate, evaluate_pairs
@@ -125,6 +126,22 @@ def test_users_without_own_votes_on_other_groups_are_ties_and_counted() -> None:
     assert result.without_own_training == 1
     assert result.users[5].votes == 1
     assert result.users[5].accuracy["local"] == 0.5
+
+
+def test_who_diverges_alone_is_a_tie_and_ends_nothing() -> None:
+    class Diverging(Memoriser):
+        def train_alone(self, pairs: Sequence[PreferencePair], *, seed: int) -> NDArray[np.float32]:
+            if user_of(pairs[0]) == 4:
+                raise NonFiniteTrainingError("the trained adapter is not finite")
+            return super().train_alone(pairs, seed=seed)
+
+    population = everyone()
+    folds = cross_validation_folds(population, seed=0)
+    result = cross_validate(population, folds, Diverging(by="user"), federate, seed=0, resamples=50)
+
+    assert result.without_own_training == GROUPS
+    assert result.users[4].accuracy["local"] == 0.5
+    assert result.users[3].accuracy["local"] == 1.0
 
 
 def test_progress_and_switches() -> None:

@@ -20,10 +20,11 @@ from server.releases import ReleaseError
 from server.round_record import RoundRecord
 from shared.flat_config import ConfigError
 from shared.privacy.accounting import pair_level_epsilon
+from simulations.population.recorded import LoadReport
 from simulations.run import run as running
 from simulations.run.config import RunConfig
 from simulations.run.directory import RunFiles
-from simulations.run.progress import RunProgress
+from simulations.run.progress import RunProgress, describe_data
 from simulations.run.run import resume_run, start_run
 from simulations.run.table import summary_view
 from tests.federation import MARKER, adapter_vector, model_directory
@@ -65,6 +66,7 @@ def test_a_run_leaves_what_it_should_and_nothing_private(
     for left in [*written, shown_text.getvalue().encode(), caplog.text.encode()]:
         assert MARKER.encode() not in left
     assert "24 held-out pairs of 6 people" in shown_text.getvalue()
+    assert "24 pairs of 6 people about 4 questions\n" in shown_text.getvalue()
 
 
 def test_the_summary_has_its_keys_and_its_counts(tmp_path: Path, pairs: Path) -> None:
@@ -287,6 +289,8 @@ def test_a_run_that_never_released_can_simply_be_started_again(tmp_path: Path, p
     with pytest.raises(Exception, match="check the path"):
         _start(config(pairs, model__name=str(tmp_path / "nowhere")), tmp_path / "run")
 
+    (tmp_path / "run" / "config.toml").unlink()
+    (tmp_path / "run" / ".writing-xyz").touch()  # as a process leaves it that was killed while it wrote
     _start(config(pairs, evaluation__skip=True, federation__rounds=1), tmp_path / "run")
 
     assert (tmp_path / "run" / _ADAPTER).exists()
@@ -378,3 +382,11 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path:
     with pytest.raises(ConfigError, match="only 3 devices"):  # of a fold
         _start(config(pairs, federation__minimum_replies=4, federation__cohort_size=6), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_data_left_out_is_said() -> None:
+    report = LoadReport(
+        users=3, groups=2, pairs=4, users_without_pairs=1, left_out={"tied votes": 5, "empty": 0}, read={"votes": 9}
+    )
+
+    assert describe_data(report) == "4 pairs of 3 people about 2 questions; 1 people have none; left out: 5 tied votes"
