@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 Role = Literal["system", "user", "assistant"]
@@ -34,6 +35,32 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message(role={self.role!r}, {len(self.content)} characters)"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Conversation:
+    """One logged conversation of one user.
+
+    Attributes:
+        conversation_id: unique among the user's; not a text of theirs.
+        started: when it began, aware of its time zone; None where the log does not say. Recency needs it.
+        messages: in the order in which they were said. Two messages of one role in a row are kept as logged.
+    """
+
+    conversation_id: str
+    messages: tuple[Message, ...]
+    started: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not self.conversation_id:
+            raise InvalidConversationError("a conversation must have an id")
+        if not self.messages:
+            raise InvalidConversationError("a conversation must hold a message")
+        if self.started is not None and self.started.utcoffset() is None:
+            raise InvalidConversationError("a conversation's start must be aware of its time zone")
+
+    def __repr__(self) -> str:
+        return f"Conversation({len(self.messages)} messages)"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
