@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
 from shared.conversation import Message
@@ -38,6 +38,46 @@ class CompletionScores:
 
     log_probabilities: Tensor
     tokens: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GeneratedReply:
+    """Attributes:
+    text: the reply, without special tokens.
+    finished: whether the model ended its turn; False where `max_new_tokens` cut it off.
+    """
+
+    text: str
+    finished: bool
+
+    def __repr__(self) -> str:
+        return f"GeneratedReply({len(self.text)} characters, finished={self.finished})"
+
+
+class ReplyGenerator(Protocol):
+    """A model that writes, and says whether it came to an end: what was cut off must never train."""
+
+    @property
+    def name(self) -> str: ...
+
+    def generate_replies(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[GeneratedReply]]: ...
+
+
+class CompletionScorer(Protocol):
+    """A model whose log-probabilities can be asked for; a server that only writes has none."""
+
+    def score(
+        self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
+    ) -> CompletionScores: ...
 
 
 class TextGenerator(Protocol):
@@ -118,7 +158,28 @@ class LanguageModel:
         seed: int = 0,
         batch_size: int = 64,
     ) -> list[list[str]]:
-        """Replies to conversations, each ending with the user's message.
+        """The texts of `generate_replies`."""
+        replies = self.generate_replies(
+            conversations,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            samples=samples,
+            seed=seed,
+            batch_size=batch_size,
+        )
+        return [[reply.text for reply in samples_of_one] for samples_of_one in replies]
+
+    def generate_replies(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[GeneratedReply]]:
+        """Replies to conversations, each ending with the user's message. Samples of one prompt share its prefill.
 
         Prompts too long for the context are cut from the left; system message and last turn stay. A reply ends at the
         end of its turn or after `max_new_tokens`.
@@ -144,8 +205,8 @@ class LanguageModel:
             raise ValueError(f"max_new_tokens must be below the context length of {self.context_length} tokens")
         room = self.context_length - max_new_tokens
         prompts = [shorten_prompt(self.chat, turns, max_tokens=room)[0] for turns in conversations]
-        replies: list[list[str]] = [[] for _ in prompts]
-        settings = self._generation_settings(max_new_tokens, temperature, samples)
+        replies: list[list[GeneratedReply]] = [[] for _ in prompts]
+        settings = self._generation_settings(max_new_tokens, temperature)
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         per_batch = max(1, batch_size // samples)
         devices = [self.device] if self.device.type == "cuda" else []
@@ -153,7 +214,7 @@ class LanguageModel:
             torch.manual_seed(seed)
             for start in range(0, len(order), per_batch):
                 batch = order[start : start + per_batch]
-                decoded = self._decode_batch([prompts[index] for index in batch], settings)
+                decoded = self._decode_batch([prompts[index] for index in batch], settings, samples)
                 for place, index in enumerate(batch):
                     replies[index] = decoded[place * samples : (place + 1) * samples]
         return replies
@@ -245,7 +306,7 @@ class LanguageModel:
         )
         return torch.zeros(len(rows), device=self.device).index_add(0, index[:, 0], scores)
 
-    def _generation_settings(self, max_new_tokens: int, temperature: float, samples: int) -> GenerationConfig:
+    def _generation_settings(self, max_new_tokens: int, temperature: float) -> GenerationConfig:
         # A fresh configuration: the defaults that come with a model (top-p, penalties) are not ours.
         stops = set(self.chat.end_of_turn_ids)
         own = getattr(self.model.generation_config, "eos_token_id", None)
@@ -253,7 +314,6 @@ class LanguageModel:
         sampled = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
         return GenerationConfig(
             max_new_tokens=max_new_tokens,
-            num_return_sequences=samples,
             eos_token_id=sorted(stops) or None,
             pad_token_id=self._padding_id(),
             use_cache=True,
@@ -266,22 +326,49 @@ class LanguageModel:
                 return int(token)
         return 0
 
-    def _decode_batch(self, prompts: Sequence[list[int]], settings: GenerationConfig) -> list[str]:
+    def _decode_batch(
+        self, prompts: Sequence[list[int]], settings: GenerationConfig, samples: int
+    ) -> list[GeneratedReply]:
+        """`samples` replies to each prompt, prompt by prompt."""
         width = max(len(prompt) for prompt in prompts)
         ids = torch.full((len(prompts), width), self._padding_id(), dtype=torch.int64)
         seen = torch.zeros(len(prompts), width, dtype=torch.int64)
         for row, prompt in enumerate(prompts):
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             seen[row, width - len(prompt) :] = 1
+        ids, seen = ids.to(self.device), seen.to(self.device)
+        # One prefill a prompt, then a copy of its keys and values for every sample.
+        cache = self._prefill(ids, seen) if samples > 1 and width > 1 else None
+        if cache is not None:
+            cache.batch_repeat_interleave(samples)
         out: Tensor = self.model.generate(
-            input_ids=ids.to(self.device), attention_mask=seen.to(self.device), generation_config=settings
+            input_ids=ids.repeat_interleave(samples, dim=0),
+            attention_mask=seen.repeat_interleave(samples, dim=0),
+            generation_config=settings,
+            **({} if cache is None else {"past_key_values": cache}),
         )
-        return [self.chat.decode(self._until_stop(row, settings)) for row in out[:, width:].tolist()]
+        return [self._reply(row, settings) for row in out[:, width:].tolist()]
 
-    @staticmethod
-    def _until_stop(ids: list[int], settings: GenerationConfig) -> list[int]:
+    def _prefill(self, ids: Tensor, seen: Tensor) -> DynamicCache | None:
+        """Keys and values of all but the last token of each prompt; None for a model that keeps its state otherwise."""
+        cache = DynamicCache(config=self.model.config.get_text_config())
+        if any(layer.is_sliding for layer in cache.layers):
+            return None  # a sliding layer's cache forgets, and generation would count its length wrongly
+        positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
+        kept = self.model(
+            input_ids=ids[:, :-1],
+            attention_mask=seen[:, :-1],
+            position_ids=positions[:, :-1],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+        return kept if isinstance(kept, DynamicCache) else None
+
+    def _reply(self, ids: list[int], settings: GenerationConfig) -> GeneratedReply:
         stops = set(settings.eos_token_id or ())
-        return ids[: next((place for place, token in enumerate(ids) if token in stops), len(ids))]
+        end = next((place for place, token in enumerate(ids) if token in stops), None)
+        return GeneratedReply(text=self.chat.decode(ids[:end]), finished=end is not None)
 
 
 @contextmanager

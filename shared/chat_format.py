@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,7 @@ class ChatFormat:
                 "and 'Assistant: ...' lines; pass a chat template of your own to change that",
                 model_name,
             )
+        self._control = _control_tokens(tokenizer)
         self._folds_system = False
         self._folds_system = not self._expresses_system_messages()
         self.end_of_turn_ids = self._find_end_of_turn()
@@ -75,11 +77,15 @@ class ChatFormat:
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         """The conversation as text. System messages go into the first user turn where the template has no such role.
 
+        A control token that somebody wrote into a message (`<|im_start|>`) is written with a space in it, so that it
+        stays text: otherwise whoever writes a message, or the page that it was copied from, could open a turn in
+        another's name. Turns written as plain `User:` lines (`DEFAULT_CHAT_TEMPLATE`) have no such protection.
+
         Raises:
             ChatTemplateError: the template refuses the order of the roles.
         """
         turns = fold_system_messages(messages) if self._folds_system else tuple(messages)
-        rows = [{"role": turn.role, "content": turn.content} for turn in turns]
+        rows = [{"role": turn.role, "content": self._defused(turn.content)} for turn in turns]
         roles = ", ".join(turn.role for turn in turns)
         try:
             text = self.tokenizer.apply_chat_template(
@@ -135,6 +141,13 @@ class ChatFormat:
         said = [self._template, self.tokenizer.get_vocab(), self.tokenizer.special_tokens_map, self._tokenize(_PROBE)]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
+    def _defused(self, content: str) -> str:
+        return (
+            content
+            if self._control is None
+            else self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
+        )
+
     def _tokenize(self, text: str) -> list[int]:
         # Not verbose: what is longer than the context is cut later, and said there.
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
@@ -174,6 +187,14 @@ class ChatFormat:
         special |= {token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special}
         found = [token for token in tail if token in special][:1]
         return frozenset(int(token) for token in (*found, self.tokenizer.eos_token_id) if token is not None)
+
+
+def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
+    """Matches the tokenizer's special tokens in a text; None where it has none that could be written by accident."""
+    special = {str(token) for token in tokenizer.all_special_tokens}
+    special |= {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    written = sorted((token for token in special if len(token) > 1), key=lambda token: (-len(token), token))
+    return re.compile("|".join(map(re.escape, written))) if written else None
 
 
 def fold_system_messages(messages: Sequence[Message]) -> tuple[Message, ...]:

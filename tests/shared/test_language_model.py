@@ -173,6 +173,24 @@ def test_sampling_is_seeded_and_gives_several_replies() -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen2-window", "qwen3", "mistral", "gpt2", "gemma3"])
+def test_samples_share_a_prefill_and_are_the_same_without_it(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = language_model(architecture)
+    asked = {"max_new_tokens": 8, "temperature": 1.0, "samples": 3, "seed": 1}
+    shared = model.generate([HELLO, LONGER], **asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(model, "_prefill", lambda _ids, _seen: None)
+    assert model.generate([HELLO, LONGER], **asked) == shared  # type: ignore[arg-type]
+
+
+def test_a_reply_says_whether_it_came_to_an_end() -> None:
+    model = language_model("llama")
+    assert not model.generate_replies([HELLO], max_new_tokens=1)[0][0].finished
+    model.chat.end_of_turn_ids = frozenset(range(320))  # whatever it says ends its turn
+    assert model.generate_replies([HELLO], max_new_tokens=1)[0][0].finished
+
+
 def test_a_reply_ends_at_the_end_of_its_turn() -> None:
     model = language_model("llama")
     end = model.tokenizer.convert_tokens_to_ids("<|im_end|>")
