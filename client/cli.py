@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.rlhi_commands import pairs, persona
 from shared.command_line import explained, run_script
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ _Pairs = Annotated[
 ]
 _Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")]
 
+app.command()(persona)
+app.command()(pairs)
+
 
 @app.command()
-def check(pairs: _Pairs, model: _Model = "tacit-tiny") -> None:
+def check(pairs_file: _Pairs, model: _Model = "tacit-tiny") -> None:
     """Read your pairs as training would, and say what is in them without showing any.
 
     Malformed lines are named by file, line and field.
@@ -45,7 +49,7 @@ def check(pairs: _Pairs, model: _Model = "tacit-tiny") -> None:
     from shared.language_model import ModelConfig, load_language_model
 
     with _explained():
-        lines = _read(pairs)
+        lines = _read(pairs_file)
         base = load_language_model(ModelConfig(name=model))
         limits = TrainingConfig().limits()
         encoded = [
@@ -69,7 +73,7 @@ def check(pairs: _Pairs, model: _Model = "tacit-tiny") -> None:
 
 @app.command()
 def train(
-    pairs: _Pairs,
+    pairs_file: _Pairs,
     out_directory: Annotated[Path, typer.Option("--out", help="New directory for the adapter; only you can read it.")],
     model: _Model = "tacit-tiny",
     steps: Annotated[int, typer.Option(help="Gradient steps.", min=1)] = 20,
@@ -86,7 +90,7 @@ def train(
     from shared.privacy.noise import SeededTestNoise
 
     with _explained():
-        lines = _read(pairs)
+        lines = _read(pairs_file)
         if out_directory.exists():
             raise FileExistsError(f"{out_directory} is there already: name a new directory")
         adapted = attach_adapter(load_language_model(ModelConfig(name=model)), AdapterConfig(rank=rank))

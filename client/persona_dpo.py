@@ -32,7 +32,7 @@ class PersonaDpoLoss:
     """Attributes:
     preference: (pairs,) the DPO term.
     chosen_nll: (pairs,) nats per token of the chosen reply, unweighted.
-    total: (pairs,) preference + nll_weight * chosen_nll.
+    total: (pairs,) preference_weight * preference + nll_weight * chosen_nll.
     margin: (pairs,) the implicit reward of the chosen reply minus that of the rejected one.
     """
 
@@ -54,6 +54,7 @@ def persona_dpo_loss(
     *,
     beta: float,
     nll_weight: float = 0.0,
+    preference_weight: float = 1.0,
 ) -> PersonaDpoLoss:
     """The loss of each pair by itself: a mean or a sum over pairs is the caller's, so that pairs stay apart.
 
@@ -63,9 +64,10 @@ def persona_dpo_loss(
         chosen_tokens: (pairs,) how many tokens of the chosen reply are scored.
         beta: strength of the pull towards the reference, above 0.
         nll_weight: weight of the chosen reply's mean negative log-probability per token; 0 leaves pure DPO.
+        preference_weight: of the DPO term; 0 leaves supervised fine-tuning on the chosen replies, the ablation.
     """
     margin = implicit_reward_margin(policy, reference, beta)
     preference = -logsigmoid(margin)
     chosen_nll = -policy.chosen / chosen_tokens.clamp(min=1)
-    total = preference + nll_weight * chosen_nll if nll_weight else preference
+    total = preference_weight * preference + nll_weight * chosen_nll if nll_weight else preference_weight * preference
     return PersonaDpoLoss(preference=preference, chosen_nll=chosen_nll, total=total, margin=margin.detach())

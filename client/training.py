@@ -79,6 +79,7 @@ class TrainingConfig:
     Attributes:
         beta: of DPO.
         nll_weight: of the chosen reply's mean negative log-probability per token.
+        objective: "dpo", or "sft" on the chosen replies alone: then only `nll_weight` of the loss is left.
         learning_rate: large on purpose in the default recipe: one step, after which clipping makes nearly every update
             a direction of the clipping norm's length.
         optimizer: of the local steps.
@@ -95,6 +96,7 @@ class TrainingConfig:
 
     beta: float = 0.1
     nll_weight: float = 2.0
+    objective: Literal["dpo", "sft"] = "dpo"
     learning_rate: float = 10.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     local_steps: int = 1
@@ -117,6 +119,8 @@ class TrainingConfig:
             raise ValueError("training sizes and step counts must be at least 1")
         if not self.beta > 0 or not self.learning_rate > 0 or self.nll_weight < 0:
             raise ValueError("beta and learning_rate must be above 0, and nll_weight not negative")
+        if self.objective not in ("dpo", "sft") or (self.objective == "sft" and self.nll_weight == 0):
+            raise ValueError("objective must be 'dpo', or 'sft' with an nll_weight above 0")
         if self.optimizer not in ("sgd", "adam"):
             raise ValueError("optimizer must be 'sgd' or 'adam'")
         if self.pair_privacy is not None and self.batch_size is not None:
@@ -351,7 +355,12 @@ def _losses(
             policy = packed_log_probabilities(adapted.language_model, batch)
             reference = reference_of(part, device=policy.chosen.device)
             yield persona_dpo_loss(
-                policy, reference, batch.chosen_tokens, beta=config.beta, nll_weight=config.nll_weight
+                policy,
+                reference,
+                batch.chosen_tokens,
+                beta=config.beta,
+                nll_weight=config.nll_weight,
+                preference_weight=1.0 if config.objective == "dpo" else 0.0,
             )
 
 

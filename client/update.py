@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from client.device import Device, DeviceError
+from client.online_rewards import refresh_reward_pairs
 from client.packing import EncodedPair, encode_pair
 from client.training import LocalUpdate, NoPairsError, PairCache, PairPrivacy, TrainingConfig, train_locally
 from shared.adapter import AdaptedModel
@@ -28,9 +29,9 @@ _LOG = logging.getLogger(__name__)
 def training_config(plan: FederationPlan) -> TrainingConfig:
     """Local training as the plan has it."""
     private = plan.pair_privacy
-    return TrainingConfig(
-        **asdict(plan.training), pair_privacy=PairPrivacy(**asdict(private)) if private is not None else None
-    )
+    terms = asdict(plan.training)
+    del terms["online_candidates"]
+    return TrainingConfig(**terms, pair_privacy=PairPrivacy(**asdict(private)) if private is not None else None)
 
 
 def answer(
@@ -50,7 +51,9 @@ def answer(
         update = _train_privately(request, config, device, adapted, cache)
         clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
         return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=None)
-    pairs = device.pairs()
+    pairs = _made_anew(request, adapted, device.pairs())
+    if request.plan.training.online_candidates:
+        cache = None  # no pair comes twice
     if len(pairs) > config.max_pairs:
         # Which pairs are drawn changes by the round, and with it what shares a pass: a resumed run, which starts with
         # an empty cache, would differ in the last bits.
@@ -69,7 +72,7 @@ def answer(
 def _train_privately(
     request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
 ) -> LocalUpdate:
-    usable = _usable_pairs(device, adapted, config)
+    usable = _usable_pairs(request, device, adapted, config)
     try:
         return _train_with_noise(request, config, device, adapted, usable, cache)
     except Exception as error:
@@ -104,8 +107,26 @@ def _train_with_noise(
     )
 
 
+def _made_anew(
+    request: TrainRequest, adapted: AdaptedModel, pairs: Sequence[PreferencePair]
+) -> Sequence[PreferencePair]:
+    """With the reward pairs made by the round's adapter, where the plan asks for that."""
+    terms = request.plan.training
+    if terms.online_candidates == 0:
+        return pairs
+    adapted.load(request.vector)
+    return refresh_reward_pairs(
+        adapted,
+        pairs,
+        candidates=terms.online_candidates,
+        max_new_tokens=min(terms.max_completion_tokens, adapted.language_model.context_length // 2),
+        # From the whole request: the same request makes the same pairs.
+        seed=int(request.digest()[:12], 16),
+    )
+
+
 def _usable_pairs(
-    device: Device, adapted: AdaptedModel, config: TrainingConfig
+    request: TrainRequest, device: Device, adapted: AdaptedModel, config: TrainingConfig
 ) -> tuple[tuple[PreferencePair, EncodedPair], ...]:
     try:
         pairs = device.pairs()
@@ -115,16 +136,20 @@ def _usable_pairs(
     usable: list[tuple[PreferencePair, EncodedPair]] = []
     for pair in pairs:
         try:
-            encoded = encode_pair(
-                adapted.language_model,
-                pair,
-                max_prompt_tokens=config.max_prompt_tokens,
-                max_completion_tokens=config.max_completion_tokens,
-            )
+            usable += [
+                (
+                    fresh,
+                    encode_pair(
+                        adapted.language_model,
+                        fresh,
+                        max_prompt_tokens=config.max_prompt_tokens,
+                        max_completion_tokens=config.max_completion_tokens,
+                    ),
+                )
+                for fresh in _made_anew(request, adapted, [pair])
+            ]
         except Exception as error:  # whatever it is, it is about this pair
             _LOG.warning("a pair is left out (%s)", type(error).__name__)
-        else:
-            usable.append((pair, encoded))
     return tuple(usable)
 
 

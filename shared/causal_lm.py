@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import DynamicCache, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
 from shared.conversation import Message
@@ -187,7 +189,8 @@ class LanguageModel:
         Args:
             temperature: 0 is greedy.
             samples: replies per conversation; more than one needs a temperature above 0.
-            seed: of the sampling. The same seed, inputs and batch size give the same replies.
+            seed: of the sampling. A reply's draws depend on the seed, the conversation's place and the sample's, so the
+                batch size changes no reply, rounding aside.
             batch_size: sequences decoded together, samples included.
 
         Returns:
@@ -206,15 +209,23 @@ class LanguageModel:
         room = self.context_length - max_new_tokens
         prompts = [shorten_prompt(self.chat, turns, max_tokens=room)[0] for turns in conversations]
         replies: list[list[GeneratedReply]] = [[] for _ in prompts]
-        settings = self._generation_settings(max_new_tokens, temperature)
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         per_batch = max(1, batch_size // samples)
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), torch.inference_mode():
-            torch.manual_seed(seed)
+        with torch.inference_mode():
             for start in range(0, len(order), per_batch):
                 batch = order[start : start + per_batch]
-                decoded = self._decode_batch([prompts[index] for index in batch], settings, samples)
+                draws = (
+                    None
+                    if temperature == 0
+                    else [
+                        _uniform_draws(seed, index, sample, max_new_tokens)
+                        for index in batch
+                        for sample in range(samples)
+                    ]
+                )
+                decoded = self._decode_batch(
+                    [prompts[index] for index in batch], draws, temperature, samples=samples, limit=max_new_tokens
+                )
                 for place, index in enumerate(batch):
                     replies[index] = decoded[place * samples : (place + 1) * samples]
         return replies
@@ -306,19 +317,11 @@ class LanguageModel:
         )
         return torch.zeros(len(rows), device=self.device).index_add(0, index[:, 0], scores)
 
-    def _generation_settings(self, max_new_tokens: int, temperature: float) -> GenerationConfig:
-        # A fresh configuration: the defaults that come with a model (top-p, penalties) are not ours.
-        stops = set(self.chat.end_of_turn_ids)
+    def _stops(self) -> list[int]:
+        """Token ids that end a reply."""
         own = getattr(self.model.generation_config, "eos_token_id", None)
-        stops |= {int(token) for token in (own if isinstance(own, list) else [own]) if token is not None}
-        sampled = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
-        return GenerationConfig(
-            max_new_tokens=max_new_tokens,
-            eos_token_id=sorted(stops) or None,
-            pad_token_id=self._padding_id(),
-            use_cache=True,
-            **sampled,
-        )
+        named = [int(token) for token in (own if isinstance(own, list) else [own]) if token is not None]
+        return sorted({*self.chat.end_of_turn_ids, *named})
 
     def _padding_id(self) -> int:
         for token in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
@@ -327,9 +330,22 @@ class LanguageModel:
         return 0
 
     def _decode_batch(
-        self, prompts: Sequence[list[int]], settings: GenerationConfig, samples: int
+        self,
+        prompts: Sequence[list[int]],
+        draws: Sequence[NDArray[np.float64]] | None,
+        temperature: float,
+        *,
+        samples: int,
+        limit: int,
     ) -> list[GeneratedReply]:
-        """`samples` replies to each prompt, prompt by prompt."""
+        """`samples` replies to each prompt, prompt by prompt.
+
+        One prefill a prompt, then a copy of its keys and values for every sample. A row leaves the batch when its reply
+        has ended: replies differ in length, and a batch that waits for its longest costs more than twice as much.
+
+        Args:
+            draws: (limit,) uniform numbers of each reply, by which its tokens are drawn; None decodes greedily.
+        """
         width = max(len(prompt) for prompt in prompts)
         ids = torch.full((len(prompts), width), self._padding_id(), dtype=torch.int64)
         seen = torch.zeros(len(prompts), width, dtype=torch.int64)
@@ -337,38 +353,71 @@ class LanguageModel:
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             seen[row, width - len(prompt) :] = 1
         ids, seen = ids.to(self.device), seen.to(self.device)
-        # One prefill a prompt, then a copy of its keys and values for every sample.
-        cache = self._prefill(ids, seen) if samples > 1 and width > 1 else None
-        if cache is not None:
-            cache.batch_repeat_interleave(samples)
-        out: Tensor = self.model.generate(
-            input_ids=ids.repeat_interleave(samples, dim=0),
-            attention_mask=seen.repeat_interleave(samples, dim=0),
-            generation_config=settings,
-            **({} if cache is None else {"past_key_values": cache}),
-        )
-        return [self._reply(row, settings) for row in out[:, width:].tolist()]
-
-    def _prefill(self, ids: Tensor, seen: Tensor) -> DynamicCache | None:
-        """Keys and values of all but the last token of each prompt; None for a model that keeps its state otherwise."""
+        uniform = None if draws is None else torch.tensor(np.stack(draws), device=self.device)
+        stops = torch.tensor(self._stops(), device=self.device)
         cache = DynamicCache(config=self.model.config.get_text_config())
-        if any(layer.is_sliding for layer in cache.layers):
-            return None  # a sliding layer's cache forgets, and generation would count its length wrongly
         positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
-        kept = self.model(
-            input_ids=ids[:, :-1],
-            attention_mask=seen[:, :-1],
-            position_ids=positions[:, :-1],
+        logits = self._continue(ids, seen, positions, cache)
+        position = positions[:, -1:]
+        if samples > 1:
+            cache.batch_repeat_interleave(samples)
+            logits, seen, position = (part.repeat_interleave(samples, dim=0) for part in (logits, seen, position))
+        written: list[list[int]] = [[] for _ in range(len(prompts) * samples)]
+        finished = [False] * len(written)
+        rows = torch.arange(len(written), device=self.device)
+        for step in range(limit):
+            chosen = _pick(logits / (temperature or 1.0), None if uniform is None else uniform[rows, step])
+            ended = torch.isin(chosen, stops)
+            for row, token, is_end in zip(rows.tolist(), chosen.tolist(), ended.tolist(), strict=True):
+                if is_end:
+                    finished[row] = True
+                else:
+                    written[row].append(token)
+            going = (~ended).nonzero()[:, 0]
+            if len(going) == 0 or step == limit - 1:
+                break
+            if len(going) < len(rows):
+                cache.batch_select_indices(going)
+                rows, seen, position, chosen = rows[going], seen[going], position[going], chosen[going]
+            position = position + 1
+            seen = torch.cat([seen, torch.ones_like(position)], dim=1)
+            logits = self._continue(chosen[:, None], seen, position, cache)
+        return [
+            GeneratedReply(text=self.chat.decode(tokens), finished=is_end)
+            for tokens, is_end in zip(written, finished, strict=True)
+        ]
+
+    def _continue(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """(rows, vocabulary) float32: logits after the last of `ids`; their keys and values go into the cache."""
+        out = self.model(
+            input_ids=ids,
+            attention_mask=seen,
+            position_ids=positions,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-        ).past_key_values
-        return kept if isinstance(kept, DynamicCache) else None
+        )
+        if out.past_key_values is not cache:
+            raise LanguageModelError(
+                f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
+            )
+        last: Tensor = out.logits[:, -1].float()
+        return last
 
-    def _reply(self, ids: list[int], settings: GenerationConfig) -> GeneratedReply:
-        stops = set(settings.eos_token_id or ())
-        end = next((place for place, token in enumerate(ids) if token in stops), None)
-        return GeneratedReply(text=self.chat.decode(ids[:end]), finished=end is not None)
+
+def _pick(logits: Tensor, uniform: Tensor | None) -> Tensor:
+    """(rows,) the likeliest token, or the one at each row's uniform number along the cumulative distribution."""
+    if uniform is None:
+        return logits.argmax(dim=-1)
+    cumulative = torch.softmax(logits.double(), dim=-1).cumsum(dim=-1)
+    return torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None], right=True)[:, 0].clamp(
+        max=logits.shape[-1] - 1
+    )
+
+
+def _uniform_draws(seed: int, conversation: int, sample: int, count: int) -> NDArray[np.float64]:
+    """(count,) numbers in [0, 1) that belong to one reply, whatever else is decoded beside it."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, conversation, sample]))).random(count)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def quiet_libraries(console: Console) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     handler = RichHandler(console=console, show_time=False, show_path=False, markup=False, rich_tracebacks=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
-    for name in ("transformers", "peft", "opacus", "flwr", "httpx"):
+    for name in ("transformers", "peft", "opacus", "flwr", "httpx", "httpcore", "lm_eval"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for library in ("transformers", "peft", "opacus", "torch", "typer", "flwr"):
         warnings.filterwarnings("ignore", module=library)

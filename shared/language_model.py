@@ -25,6 +25,7 @@ __all__ = [
     "ModelConfig",
     "TextGenerator",
     "load_language_model",
+    "packaged_directory",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +58,20 @@ class ModelConfig:
     chat_template: str | None = None
 
 
+def packaged_directory() -> Path:
+    """Where the packaged model lies.
+
+    Raises:
+        LanguageModelError: this installation does not hold it.
+    """
+    if not (_PACKAGED_DIRECTORY / "config.json").is_file():
+        raise LanguageModelError(
+            f"this installation does not hold the packaged model {PACKAGED_MODEL!r}: install Tacit again, or make "
+            "the model with `tacit-sim pretrain`"
+        )
+    return _PACKAGED_DIRECTORY
+
+
 def load_language_model(config: ModelConfig) -> LanguageModel:
     """Loads a base model and its tokenizer. No code that comes with a model is ever run.
 
@@ -64,7 +79,7 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
         LanguageModelError: no such model, hub out of reach, wrong files, missing extra or device. It says what to do.
     """
     source, public_name = _locate(config.name)
-    device = _pick_device(config.device)
+    device = pick_device(config.device)
     quantization = _quantization(device) if config.load_in_4bit else None
     with _loading(config.name, source), _without_progress_bars():
         shape = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
@@ -92,12 +107,7 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
 def _locate(name: str) -> tuple[str, str]:
     """Where to read a model from, and the name by which it is known."""
     if name == PACKAGED_MODEL:
-        if not (_PACKAGED_DIRECTORY / "config.json").is_file():
-            raise LanguageModelError(
-                f"this installation does not hold the packaged model {PACKAGED_MODEL!r}: install Tacit again, or make "
-                "the model with `tacit-sim pretrain`"
-            )
-        return str(_PACKAGED_DIRECTORY), PACKAGED_MODEL
+        return str(packaged_directory()), PACKAGED_MODEL
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -110,7 +120,7 @@ def _locate(name: str) -> tuple[str, str]:
     return name, name
 
 
-def _pick_device(asked: str) -> str:
+def pick_device(asked: str) -> str:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if available[device])

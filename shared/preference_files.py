@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from shared.preference_lines import (
     format_preference_line,
     parse_preference_line,
 )
+from shared.private_files import write_private
 
 MAX_LINE_BYTES = 4 * 2**20
 MAX_ERRORS_LISTED = 20
@@ -120,17 +119,7 @@ def write_preference_lines(path: Path, lines: Iterable[PreferenceLine]) -> None:
         OSError: the file cannot be written; the one that was there before is untouched.
         ValueError: a line cannot be written (`format_preference_line`).
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for line in lines:
-                file.write(format_preference_line(line).encode("utf-8") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_private(path, (format_preference_line(line).encode("utf-8") + b"\n" for line in lines))
 
 
 def _raw_lines(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes | str]]:

@@ -50,10 +50,16 @@ class PairPrivacyTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingTerms:
-    """Local training: see `client.training.TrainingConfig`, which has the same fields and `pair_privacy`."""
+    """Local training: see `client.training.TrainingConfig`, which has the same fields but the last, and `pair_privacy`.
+
+    Attributes:
+        online_candidates: candidates that a device samples in each round to make its reward pairs anew; 0 trains on the
+            pairs made beforehand (`client.online_rewards`).
+    """
 
     beta: float = 0.1
     nll_weight: float = 2.0
+    objective: Literal["dpo", "sft"] = "dpo"
     learning_rate: float = 10.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     local_steps: int = 1
@@ -62,11 +68,20 @@ class TrainingTerms:
     max_completion_tokens: int = 256
     max_pairs: int = 50
     pairs_per_pass: int = 8
+    online_candidates: int = 0
 
     def __post_init__(self) -> None:
+        require(
+            self.online_candidates in (0, *range(2, 65)), "training.online-candidates", "must be 0, or from 2 to 64"
+        )
         for name in ("beta", "learning_rate"):
             require(getattr(self, name) > 0, f"training.{spelled(name)}", "must be above 0")
         require(self.nll_weight >= 0, "training.nll-weight", "must not be negative")
+        require(
+            self.objective == "dpo" or self.nll_weight > 0,
+            "training.nll-weight",
+            "must be above 0 where objective is sft",
+        )
         for name in ("local_steps", "max_prompt_tokens", "max_completion_tokens", "max_pairs", "pairs_per_pass"):
             require(getattr(self, name) >= 1, f"training.{spelled(name)}", "must be at least 1")
         require(self.batch_size is None or self.batch_size >= 1, "training.batch-size", "must be at least 1 or absent")

@@ -20,6 +20,11 @@ from rich.console import Console
 
 from shared.command_line import explained, run_script, settings
 from shared.flat_config import ConfigError
+from simulations.commands.ablations import ablate
+from simulations.commands.data import app as data_app
+from simulations.commands.evaluate import app as evaluate_app
+from simulations.commands.outside import benchmarks, files
+from simulations.commands.stages import follow_ups, injections, screening
 
 app = typer.Typer(
     help="Simulate federations that learn from each person's own conversations, and measure what they gain.",
@@ -28,6 +33,12 @@ app = typer.Typer(
     # Rich tracebacks would print local variables, which may be a person's words.
     pretty_exceptions_enable=False,
 )
+for compares in (files, benchmarks, screening, injections):
+    evaluate_app.command()(compares)
+evaluate_app.command("follow-ups")(follow_ups)
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(data_app, name="data")
+app.command()(ablate)
 out, err = Console(), Console(stderr=True)
 
 
@@ -164,7 +175,7 @@ def pretrain_command(
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
 
-_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation"}
+_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation", "pair-making": "pair_making"}
 
 
 @app.command()
@@ -175,6 +186,7 @@ def bench(
     """Measure speed and memory against a peer, as ratios within one run.
 
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
+    pair-making: reward pairs per second, batched against one by one.
     """
     with _explained():
         if name not in _BENCHMARKS:
@@ -199,6 +211,8 @@ def _show(summary: Mapping[str, object], directory: Path) -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     from client.device import DeviceError
+    from client.followups.light import LightWeightsError
+    from client.rewards.reward_model import RewardModelError
     from client.training import TrainingError
     from server.releases import ReleaseError
     from server.roster import RosterError
@@ -210,6 +224,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.privacy.clipping import NonFiniteUpdateError
     from simulations.engines.deployed import DeploymentError
     from simulations.engines.ray import RayMissingError
+    from simulations.population.made import MadePairsError
     from simulations.pretrain import CheckpointMismatchError
 
     return (
@@ -220,11 +235,14 @@ def _expected() -> tuple[type[Exception], ...]:
         DeploymentError,
         DeviceError,
         LanguageModelError,
+        LightWeightsError,
+        MadePairsError,
         NonFiniteUpdateError,
         OSError,
         PreferenceFileError,
         RayMissingError,
         ReleaseError,
+        RewardModelError,
         RosterError,
         TooFewRepliesError,
         TrainingError,

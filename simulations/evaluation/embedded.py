@@ -108,9 +108,10 @@ class EmbeddedEvaluation:
         return values
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class _Prompt:
     user: User
+    persona: str | None
     question: str
     turns: tuple[Message, ...]
 
@@ -119,6 +120,8 @@ def evaluate_embedded(
     adapted: Tuned,
     population: EmbeddedPopulation,
     *,
+    personas: Sequence[str | None] | None = None,
+    base_model: TextGenerator | None = None,
     questions_per_user: int = 2,
     temperatures: Sequence[float] = (0.0, 0.7),
     seed: int = 0,
@@ -131,6 +134,8 @@ def evaluate_embedded(
     Args:
         adapted: the tuned model; its base is the same model with the adapter disabled.
         population: the users that ask; take the reporting split for figures and the tuning split for choices.
+        personas: of each user, as a device states them; by default the world's own.
+        base_model: the base, where it is had otherwise than by switching the adapter off.
         questions_per_user: held-out questions each user asks.
         temperatures: 0 is greedy.
         seed: of the sampled replies and of the bootstrap.
@@ -138,14 +143,16 @@ def evaluate_embedded(
         examples: how many replies to keep as examples, greedy or at the first temperature.
         progress: told how many sets of replies are done: two a temperature.
     """
-    prompts = {condition: persona_prompts(population, condition, questions_per_user) for condition in CONDITIONS}
+    prompts = {
+        condition: persona_prompts(population, condition, questions_per_user, personas) for condition in CONDITIONS
+    }
     results: list[ConditionResult] = []
     personalization: dict[float, Figure] = {}
     shown: list[tuple[str, str, str, str]] = []
     for place, temperature in enumerate(temperatures):
         asked = [prompt for condition in CONDITIONS for prompt in prompts[condition]]
         with adapted.disabled():
-            base = _reply(adapted.language_model, asked, temperature, seed, batch_size)
+            base = _reply(base_model or adapted.language_model, asked, temperature, seed, batch_size)
         progress(2 * place + 1)
         tuned = _reply(adapted.language_model, asked, temperature, seed, batch_size)
         progress(2 * place + 2)
@@ -160,7 +167,7 @@ def evaluate_embedded(
         personalization[temperature] = _figure(wins["own"] - wins["other"], seed)
         if not shown:
             shown = [
-                (prompt.question, prompt.user.persona, before, after)
+                (prompt.question, prompt.persona or "", before, after)
                 for prompt, before, after in zip(asked[:size], base[:size], tuned[:size], strict=True)
                 if before != after
             ][:examples]
@@ -174,8 +181,8 @@ def evaluate_embedded(
     )
 
 
-def other_persona(users: Sequence[User], index: int) -> str:
-    """The persona of the next user who wants another style than user `index`.
+def other_persona(users: Sequence[User], index: int, personas: Sequence[str | None] | None = None) -> str | None:
+    """The persona of the next user who wants another style than user `index`; `personas` as `evaluate_embedded`'s.
 
     Raises:
         ValueError: they all want the same.
@@ -183,18 +190,24 @@ def other_persona(users: Sequence[User], index: int) -> str:
     for step in range(1, len(users)):
         other = users[(index + step) % len(users)]
         if other.style != users[index].style:
-            return other.persona
+            return other.persona if personas is None else personas[(index + step) % len(users)]
     raise ValueError("the evaluation needs users of at least two styles")
 
 
-def persona_prompts(population: EmbeddedPopulation, condition: Condition, questions: int) -> list[_Prompt]:
+def persona_prompts(
+    population: EmbeddedPopulation,
+    condition: Condition,
+    questions: int,
+    personas: Sequence[str | None] | None = None,
+) -> list[_Prompt]:
     """The users' held-out questions under a persona condition, user by user."""
     users = [population.user(index) for index in range(len(population))]
     prompts = []
     for index, user in enumerate(users):
-        persona = {"own": user.persona, "none": None}.get(condition, other_persona(users, index))
+        own = user.persona if personas is None else personas[index]
+        persona = {"own": own, "none": None}.get(condition, other_persona(users, index, personas))
         prompts += [
-            _Prompt(user=user, question=turns[-1].content, turns=with_persona(turns, persona))
+            _Prompt(user=user, persona=persona, question=turns[-1].content, turns=with_persona(turns, persona))
             for turns in population.questions(index, questions)
         ]
     return prompts

@@ -18,6 +18,7 @@ from shared.command_line import read_toml
 from shared.flat_config import ConfigError, Scalar, refuse_unknown, require, take, to_tables, write_fields
 from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
+from simulations.rlhi.config import RlhiConfig
 
 Source = Literal["embedded", "mtbench-human", "realhumaneval", "jsonl"]
 Engine = Literal["inline", "ray", "deployed"]
@@ -26,7 +27,7 @@ _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
 # What a resumed run may have otherwise. Another engine or number of processes gives the same adapter to float tolerance
 # only, so not a private run: its devices would answer one request twice, with the same noise.
-_OF_THIS_MACHINE = ("run.engine", "run.processes")
+_OF_THIS_MACHINE = ("run.engine", "run.processes", "run.memory")
 # Where the data lies; which data it is, `data.sha256` says.
 _WHEREABOUTS = "data.path"
 
@@ -109,11 +110,14 @@ class RunSettings:
         processes: that train; None lets the engine decide. A seeded run gives the same adapter with any number, to
             float tolerance.
         delta: δ of a private run's guarantee.
+        memory: embedded world with `[rlhi]`: a directory in which the base model's replies are kept, for runs that
+            share users (`simulations.rlhi.memory`).
     """
 
     engine: Engine = "inline"
     processes: int | None = None
     delta: float = 1e-5
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         require(self.processes is None or self.processes >= 1, "run.processes", "must be at least 1, or absent")
@@ -128,6 +132,14 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     run: RunSettings = field(default_factory=RunSettings)
+    rlhi: RlhiConfig = field(default_factory=RlhiConfig)
+
+    def __post_init__(self) -> None:
+        require(
+            not self.rlhi.enabled or self.data.source == "embedded",
+            "rlhi.enabled",
+            "goes with data.source 'embedded'; pairs of recorded conversations are made with `tacit pairs`",
+        )
 
     @property
     def is_private(self) -> bool:
@@ -161,7 +173,12 @@ class RunConfig:
     def to_flat(self) -> dict[str, Scalar]:
         """Every key, absent values included, in a fixed order."""
         flat = {key: value for key, value in self.plan.to_run_config().items() if key != _DEVICES}
-        for group, part in (("data", self.data), ("evaluation", self.evaluation), ("run", self.run)):
+        for group, part in (
+            ("data", self.data),
+            ("evaluation", self.evaluation),
+            ("run", self.run),
+            ("rlhi", self.rlhi),
+        ):
             flat |= write_fields(part, group)
         return flat
 
@@ -171,15 +188,16 @@ class RunConfig:
         if _DEVICES in flat:
             raise ConfigError(f"{_DEVICES}: is the number of users in the data: set data.users")
         left = dict(flat)
-        data, evaluation, run = (
+        data, evaluation, run, rlhi = (
             take(DataConfig, "data", left),
             take(EvaluationConfig, "evaluation", left),
             take(RunSettings, "run", left),
+            take(RlhiConfig, "rlhi", left),
         )
         of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.")
         terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
         refuse_unknown(left)
-        return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run)
+        return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run, rlhi=rlhi)
 
     def to_toml(self) -> str:
         """As `config.toml`."""

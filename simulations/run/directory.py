@@ -22,11 +22,22 @@ from server.request_ledger import LEDGER_FILE, count_charges
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
 from simulations.engines.devices import SECRET_FILE
+from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.config import RunConfig
 
 _CONFIG, _SUMMARY, _FOLDS, _LOCK = "config.toml", "summary.json", "folds", ".lock"
 # The checkpoint first: without it, the other files are of no release.
-_RESULTS = (_SUMMARY, CHECKPOINT_FILE, ROUNDS_FILE, ADAPTER_DIRECTORY, LEDGER_FILE, SECRET_FILE, _FOLDS)
+_RESULTS = (
+    _SUMMARY,
+    CHECKPOINT_FILE,
+    ROUNDS_FILE,
+    ADAPTER_DIRECTORY,
+    LEDGER_FILE,
+    SECRET_FILE,
+    _FOLDS,
+    PAIRS_FILE,
+    STAGES_FILE,
+)
 
 
 class RunFiles:

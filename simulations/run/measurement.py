@@ -33,6 +33,9 @@ from simulations.evaluation.statistics import Estimate
 from simulations.evaluation.vote_tally import PairAccuracy, PairAccuracyError
 from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.recorded import RecordedPair, RecordedPopulation
+from simulations.rlhi.config import RlhiConfig
+from simulations.rlhi.memory import RememberingModel
+from simulations.rlhi.personas import SimulatedUser, persona_accuracy, simulated_users
 from simulations.run.config import EvaluationConfig
 
 Metric = dict[str, float | list[float] | None]
@@ -92,6 +95,8 @@ def measure_embedded(
     config: EvaluationConfig,
     *,
     world_seed: int,
+    rlhi: RlhiConfig | None = None,
+    base_model: RememberingModel | None = None,
     progress: Callable[[int, int], None],
 ) -> Measurement:
     """Replies and pairs of users held out, under their own persona, none, and another user's.
@@ -99,15 +104,21 @@ def measure_embedded(
     Args:
         vector: (d,) the adapter to measure.
         world_seed: of the embedded world that it was trained in.
+        rlhi: how personas are had; None takes the world's own.
+        base_model: remembers what the base was asked before.
         progress: told (steps done, steps in all).
     """
     held_out = _held_out(config, world_seed)
     temperatures = (0.0, config.temperature) if config.temperature > 0 else (0.0,)
     steps = 2 * len(temperatures) + len(_CONDITIONS)
     adapted.load(vector)
+    inferred = _infer_personas(adapted, config, rlhi, world_seed, base_model)
+    personas = None if inferred is None else [one.persona for one in inferred]
     replies = evaluate_embedded(
         adapted,
         held_out,
+        personas=personas,
+        base_model=base_model,
         questions_per_user=config.questions,
         temperatures=temperatures,
         seed=config.seed,
@@ -116,7 +127,9 @@ def measure_embedded(
     scorer = make_scorer(adapted, plan)
     accuracy: dict[Condition, PairAccuracy] = {}
     for place, condition in enumerate(_CONDITIONS):
-        accuracy[condition] = evaluate_pairs(_held_out_pairs(held_out, condition), scorer, vector, seed=config.seed)
+        accuracy[condition] = evaluate_pairs(
+            _held_out_pairs(held_out, condition, personas), scorer, vector, seed=config.seed
+        )
         progress(2 * len(temperatures) + place + 1, steps)
     utility: dict[str, Metric] = {}
     for temperature in temperatures:
@@ -129,8 +142,9 @@ def measure_embedded(
         other=accuracy["other"].accuracy["federated"].value,
         ci95=_interval(own),
     )
-    details = {
+    details: dict[str, object] = {
         "replies": replies.to_dict(),
+        "personas": None if inferred is None else persona_accuracy(inferred).to_json(),
         "pair_accuracy": {condition: found.to_json() for condition, found in accuracy.items()},
     }
     return Measurement(users_test=config.users, utility=utility, details=details)
@@ -196,12 +210,35 @@ def _base_accuracy(found: PairAccuracy) -> float:
     return max(found.accuracy["base_summed"].value, found.accuracy["base_per_token"].value)
 
 
-def _held_out_pairs(population: EmbeddedPopulation, condition: Condition) -> Sequence[RecordedPair]:
+def _infer_personas(
+    adapted: AdaptedModel,
+    config: EvaluationConfig,
+    rlhi: RlhiConfig | None,
+    world_seed: int,
+    base_model: RememberingModel | None,
+) -> list[SimulatedUser] | None:
+    """The held-out users as their devices know them: from what they said, by the base model."""
+    if rlhi is None or rlhi.personas == "given":
+        return None
+    with adapted.disabled():
+        return simulated_users(
+            base_model or adapted.language_model,
+            seed=world_seed,
+            split=config.split,
+            users=config.users,
+            history_length=rlhi.history,
+        )
+
+
+def _held_out_pairs(
+    population: EmbeddedPopulation, condition: Condition, personas: Sequence[str | None] | None
+) -> Sequence[RecordedPair]:
     """The users' pairs with the personas exchanged for the condition's."""
     users = [population.user(index) for index in range(len(population))]
     recorded = []
     for index, user in enumerate(users):
-        persona = {"own": user.persona, "none": None}.get(condition, other_persona(users, index))
+        own = user.persona if personas is None else personas[index]
+        persona = {"own": own, "none": None}.get(condition, other_persona(users, index, personas))
         recorded += [
             RecordedPair(user_id=user.identity, group=f"pair {place}", pair=replace(pair, persona=persona))
             for place, pair in enumerate(population.pairs(index))

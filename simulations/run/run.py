@@ -15,6 +15,7 @@ from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import Observe
 from shared.adapter import AdaptedModel, attach_adapter
+from shared.causal_lm import LanguageModel
 from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.round_plan import FederationPlan
@@ -24,8 +25,11 @@ from simulations.engines.ray import run_ray
 from simulations.evaluation.cross_validation import Fold
 from simulations.evaluation.pair_accuracy import FoldProgress
 from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.made import MadePopulation, load_made
 from simulations.population.protocol import Population
 from simulations.population.recorded import RecordedPopulation
+from simulations.rlhi.making import make_population, making_settings
+from simulations.rlhi.memory import RememberingModel
 from simulations.run.config import RunConfig, RunSettings
 from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
@@ -49,7 +53,8 @@ def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, s
     folds = _check(config, population, shown)
     with files.locked():
         files.begin(config, command=command, overwrite=overwrite)
-        return _run(config, population, folds, files, resumed_after=None, shown=shown)
+        made = _made(config, population, files, shown)
+        return _run(config, made, folds, files, resumed_after=None, shown=shown)
 
 
 def resume_run(path: Path, changes: dict[str, object], *, shown: RunProgress) -> tuple[dict[str, object], bool]:
@@ -80,8 +85,38 @@ def resume_run(path: Path, changes: dict[str, object], *, shown: RunProgress) ->
         folds = _check(config, population, shown)
         records = read_rounds(path)
         resumed_after = records[-1].round_number if records else 0
+        made = _made(config, population, files, shown)
         shown.say(f"resuming {path} after round {resumed_after} of {config.plan.rounds}")
-        return _run(config, population, folds, files, resumed_after=resumed_after, shown=shown), True
+        return _run(config, made, folds, files, resumed_after=resumed_after, shown=shown), True
+
+
+def _made(
+    config: RunConfig, population: EmbeddedPopulation | RecordedPopulation, files: RunFiles, shown: RunProgress
+) -> EmbeddedPopulation | MadePopulation | RecordedPopulation:
+    """The population with pairs of the devices' own making where that is asked for; what was made once is kept."""
+    if not config.rlhi.enabled or not isinstance(population, EmbeddedPopulation):
+        return population
+    model = load_language_model(config.plan.model)
+    settings = making_settings(
+        config.rlhi, fingerprint=model.fingerprint(), seed=population.seed, users=len(population)
+    )
+    found = load_made(files.path, settings)
+    if found is None:
+        with shown.stage(f"{len(population)} devices make their pairs", total=1) as stage:
+            found = make_population(
+                config.rlhi,
+                _remembering(config, model) or model,
+                seed=population.seed,
+                users=len(population),
+                progress=stage.advance,
+            )
+        found.save(files.path, settings)
+    shown.say(f"{found.pair_count()} pairs made by {len(found)} devices")
+    return found
+
+
+def _remembering(config: RunConfig, model: LanguageModel) -> RememberingModel | None:
+    return None if config.run.memory is None else RememberingModel(model, Path(config.run.memory))
 
 
 def run_federation(
@@ -131,7 +166,7 @@ def _check(
 
 def _run(
     config: RunConfig,
-    population: EmbeddedPopulation | RecordedPopulation,
+    population: EmbeddedPopulation | MadePopulation | RecordedPopulation,
     folds: tuple[Fold, ...],
     files: RunFiles,
     *,
@@ -196,7 +231,7 @@ def _last_release(directory: Path, plan: FederationPlan, adapted: AdaptedModel) 
 def _measure(
     config: RunConfig,
     plan: FederationPlan,
-    population: EmbeddedPopulation | RecordedPopulation,
+    population: EmbeddedPopulation | MadePopulation | RecordedPopulation,
     folds: tuple[Fold, ...],
     adapted: AdaptedModel,
     vector: NDArray[np.float32],
@@ -206,7 +241,7 @@ def _measure(
     evaluation = config.evaluation
     if evaluation.skip:
         return Measurement(users_test=0, not_measured="evaluation.skip is on")
-    if isinstance(population, EmbeddedPopulation):
+    if not isinstance(population, RecordedPopulation):
         with shown.stage(f"asking {evaluation.users} users held out", total=1) as stage:
             return measure_embedded(
                 adapted,
@@ -214,6 +249,8 @@ def _measure(
                 plan,
                 evaluation,
                 world_seed=population.seed,
+                rlhi=config.rlhi if config.rlhi.enabled else None,
+                base_model=_remembering(config, adapted.language_model),
                 progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
             )
 

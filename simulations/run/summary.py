@@ -20,6 +20,7 @@ from shared.privacy.accounting import pair_level_guarantee
 from shared.privacy.guarantee import Guarantee
 from shared.round_plan import FederationPlan
 from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.population.made import MadePopulation
 from simulations.population.recorded import RecordedPopulation
 from simulations.run.config import RunConfig
 from simulations.run.measurement import Measurement
@@ -64,7 +65,7 @@ def summarise(
     *,
     config: RunConfig,
     plan: FederationPlan,
-    population: EmbeddedPopulation | RecordedPopulation,
+    population: EmbeddedPopulation | MadePopulation | RecordedPopulation,
     adapted: AdaptedModel,
     records: Sequence[RoundRecord],
     fold_records: Sequence[RoundRecord],
@@ -101,6 +102,7 @@ def summarise(
             "users_with_pairs": _users_with_pairs(population),
             "users_test": measurement.users_test,
             "pairs": _pair_count(population),
+            "made": dict(population.stages) if isinstance(population, MadePopulation) else None,
             "loaded": population.load_report().to_json() if isinstance(population, RecordedPopulation) else None,
         },
         "federation": {
@@ -132,13 +134,15 @@ def summarise(
     }
 
 
-def _pair_count(population: EmbeddedPopulation | RecordedPopulation) -> int:
+def _pair_count(population: EmbeddedPopulation | MadePopulation | RecordedPopulation) -> int:
     if isinstance(population, EmbeddedPopulation):
         return len(population) * population.pairs_per_user  # not by making them: there may be a million users
+    if isinstance(population, MadePopulation):
+        return population.pair_count()
     return len(population.recorded_pairs())
 
 
-def _users_with_pairs(population: EmbeddedPopulation | RecordedPopulation) -> int:
+def _users_with_pairs(population: EmbeddedPopulation | MadePopulation | RecordedPopulation) -> int:
     if isinstance(population, EmbeddedPopulation):
         return len(population)
     return sum(bool(recorded) for recorded in population.devices)

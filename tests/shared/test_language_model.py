@@ -2,11 +2,13 @@ import importlib.util
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import shared.language_model as seam
+from shared.causal_lm import _pick
 from shared.language_model import LanguageModelError, ModelConfig, TextGenerator, load_language_model
 from tests.tiny import CONFIGS, STORIES, language_model, message, needs_stories, tokenizer
 
@@ -174,14 +176,30 @@ def test_sampling_is_seeded_and_gives_several_replies() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen2-window", "qwen3", "mistral", "gpt2", "gemma3"])
-def test_samples_share_a_prefill_and_are_the_same_without_it(
-    architecture: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_decoded_beside_a_reply_does_not_change_it(architecture: str) -> None:
     model = language_model(architecture)
-    asked = {"max_new_tokens": 8, "temperature": 1.0, "samples": 3, "seed": 1}
-    shared = model.generate([HELLO, LONGER], **asked)  # type: ignore[arg-type]
-    monkeypatch.setattr(model, "_prefill", lambda _ids, _seen: None)
-    assert model.generate([HELLO, LONGER], **asked) == shared  # type: ignore[arg-type]
+    model.chat.end_of_turn_ids = frozenset(range(40))  # replies end early, and each at its own time
+    conversations = [HELLO, LONGER, (message("user", "Hi."),)]
+
+    def sample(batch_size: int) -> list[list[str]]:
+        return model.generate(
+            conversations, max_new_tokens=24, temperature=1.0, samples=3, seed=1, batch_size=batch_size
+        )
+
+    together = sample(64)
+    assert len({len(reply) for replies in together for reply in replies}) > 2
+    assert sample(3) == sample(4) == together
+
+
+def test_sampling_follows_the_models_distribution() -> None:
+    model = language_model("llama")
+    with torch.no_grad():
+        logits = model.model(torch.tensor([model.encode_prompt(HELLO)])).logits[0, -1]
+    wanted = torch.softmax(logits / 2.0, dim=-1)
+    tokens = _pick((logits / 2.0).expand(20_000, -1), torch.tensor(np.random.default_rng(0).random(20_000)))
+    found = torch.bincount(tokens, minlength=len(wanted)) / len(tokens)
+    assert float((found - wanted).abs().sum()) / 2 < 0.05  # total variation
+    assert float((found - torch.softmax(logits, dim=-1)).abs().sum()) / 2 > 0.1, "the bound tells temperatures apart"
 
 
 def test_a_reply_says_whether_it_came_to_an_end() -> None:

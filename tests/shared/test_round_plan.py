@@ -126,6 +126,8 @@ def test_training_terms_mirror_the_devices_own() -> None:
     terms = {item.name: item.default for item in fields(TrainingTerms)}
     config = {item.name: item.default for item in fields(TrainingConfig) if item.name != "pair_privacy"}
 
+    # How reward pairs are had is not training's business.
+    assert terms.pop("online_candidates") == 0
     assert terms == config
     assert [item.name for item in fields(PairPrivacyTerms)] == [item.name for item in fields(PairPrivacy)]
 

@@ -31,7 +31,7 @@ _TWO_AXES = 0.4
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conversation:
+class Exchange:
     """One exchange of the log and the truth behind it.
 
     Attributes:
@@ -52,25 +52,29 @@ class Conversation:
     revision: str | None
 
 
-def conversations(user: User) -> Iterator[Conversation]:
+def conversations(user: User) -> Iterator[Exchange]:
     """The user's log, without end. Conversation k never depends on how many are drawn."""
     for index in count():
         yield conversation(user, Random(f"tacit conversation {user.identity}-{index}"))
 
 
-def conversation(user: User, rng: Random) -> Conversation:
-    """One logged exchange of the user, on a training topic of one of the user's interests."""
+def conversation(user: User, rng: Random) -> Exchange:
+    """One logged exchange of the user, on a training topic of one of the user's interests.
+
+    Users of `held_out_phrases` speak in questions, feedback and small talk that pretraining never saw.
+    """
+    held_out = user.held_out_phrases
     topic = rng.choice(topics(held_out=False, domain=rng.choice(user.interests)))
-    plan, question = plan_reply(topic, rng), ask(topic, rng)
+    plan, question = plan_reply(topic, rng), ask(topic, rng, held_out=held_out)
     dissatisfied = rng.random() < DISSATISFACTION_RATE
     if dissatisfied:
         axes = rng.sample(AXES, 2 if rng.random() < _TWO_AXES else 1)
         style = style_missing(user.style, axes, rng)
         asked = {axis: user.style[axis] for axis in axes}
-        return Conversation(
+        return Exchange(
             question=question,
             reply=word_reply(plan, style),
-            followup=voice_feedback(asked, rng),
+            followup=voice_feedback(asked, rng, held_out=held_out),
             kind=FollowUpKind.REATTEMPT,
             asked=asked,
             style=style,
@@ -81,13 +85,14 @@ def conversation(user: User, rng: Random) -> Conversation:
     draw = rng.random()
     for kind, share in _OTHER_KINDS:
         if draw < share:
-            followup = say(kind, rng)
+            followup = say(kind, rng, held_out=held_out)
             break
         draw -= share
     else:
         kind = FollowUpKind.NEW_REQUEST
-        followup = ask(rng.choice(topics(held_out=False, domain=rng.choice(user.interests))), rng)
-    return Conversation(
+        topic = rng.choice(topics(held_out=False, domain=rng.choice(user.interests)))
+        followup = ask(topic, rng, held_out=held_out)
+    return Exchange(
         question=question,
         reply=word_reply(plan, style),
         followup=followup,

@@ -24,6 +24,7 @@ class User:
         persona: the preference in words, as a system prompt would hold it.
         interests: names of the domains the user asks about.
         held_out_wording: whether `persona` is in words that no pretraining and no training user's persona holds.
+        held_out_phrases: whether what the user says is in phrases that no pretraining held.
     """
 
     identity: str
@@ -31,6 +32,7 @@ class User:
     persona: str
     interests: tuple[str, ...]
     held_out_wording: bool
+    held_out_phrases: bool = False
 
     @property
     def unseen_style(self) -> bool:

@@ -1,0 +1,127 @@
+"""Where in a history pairs can be made: which messages of the user's are feedback, on which reply, to which request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from client.followups import FollowUp, FollowUpClassifier, FollowUpKind, FollowUpLabel
+from shared.conversation import Conversation, Message
+
+Labelled = tuple[Conversation, int, FollowUpLabel]
+"""A message after a reply: its conversation, its place in it, and what it is."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Place:
+    """A request in a history.
+
+    Attributes:
+        user: place of its history.
+        conversation, turn: where it is.
+        feedbacks: what was said of the reply to it, in order; none of a request that drew no feedback.
+    """
+
+    user: int
+    conversation: Conversation
+    turn: int
+    feedbacks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Place(user={self.user}, turn={self.turn}, {len(self.feedbacks)} feedbacks)"
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        return self.conversation.messages[: self.turn + 1]
+
+
+def classify_histories(
+    histories: Sequence[Sequence[Conversation]], classifier: FollowUpClassifier
+) -> list[list[Labelled]]:
+    """What each message after a reply is, history by history."""
+    where = [
+        (user, conversation, turn)
+        for user, history in enumerate(histories)
+        for conversation in history
+        for turn in _follow_up_turns(conversation)
+    ]
+    labels = classifier.classify(
+        [
+            FollowUp(conversation=conversation.messages[:turn], text=conversation.messages[turn].content)
+            for _, conversation, turn in where
+        ]
+    )
+    labelled: list[list[Labelled]] = [[] for _ in histories]
+    for (user, conversation, turn), label in zip(where, labels, strict=True):
+        labelled[user].append((conversation, turn, label))
+    return labelled
+
+
+def _follow_up_turns(conversation: Conversation) -> list[int]:
+    messages = conversation.messages
+    return [
+        turn
+        for turn in range(1, len(messages))
+        if messages[turn].role == "user" and messages[turn - 1].role == "assistant"
+    ]
+
+
+def find_places(
+    histories: Sequence[Sequence[Conversation]],
+    labelled: Sequence[Sequence[Labelled]],
+    *,
+    rewrites: int,
+    rewards: int,
+    minimum_confidence: float,
+    seed: int,
+) -> tuple[list[Place], list[Place]]:
+    """(requests whose reply was to be redone, opening requests that drew no such feedback)."""
+    dissatisfied: list[Place] = []
+    quiet: list[Place] = []
+    for user, history in enumerate(histories):
+        asked: dict[tuple[int, int], list[str]] = {}
+        by_conversation: dict[int, dict[int, bool]] = {}
+        for conversation, turn, label in labelled[user]:
+            is_feedback = label.kind is FollowUpKind.REATTEMPT and label.confidence >= minimum_confidence
+            by_conversation.setdefault(id(conversation), {})[turn] = is_feedback
+        for number, conversation in enumerate(history):
+            marks = by_conversation.get(id(conversation), {})
+            for turn, is_feedback in sorted(marks.items()):
+                if is_feedback:
+                    request = _request_before(conversation, turn, marks)
+                    if request is not None:
+                        asked.setdefault((number, request), []).append(conversation.messages[turn].content)
+        rng = Random(f"tacit pairs {seed} {user}")
+        found = [
+            Place(user=user, conversation=history[number], turn=turn, feedbacks=tuple(said))
+            for (number, turn), said in asked.items()
+        ]
+        dissatisfied += _draw(found, rewrites, rng)
+        openers = [
+            Place(user=user, conversation=conversation, turn=turn)
+            for number, conversation in enumerate(history)
+            if (turn := _opening_request(conversation)) is not None and (number, turn) not in asked
+        ]
+        quiet += _draw(openers, rewards, rng)
+    return dissatisfied, quiet
+
+
+def _request_before(conversation: Conversation, turn: int, is_feedback: dict[int, bool]) -> int | None:
+    """The request that a feedback is about: the user's last message before it that is no feedback itself."""
+    for place in range(turn - 1, -1, -1):
+        if conversation.messages[place].role == "user" and not is_feedback.get(place, False):
+            answered = conversation.messages[place + 1].role == "assistant"
+            return place if answered else None
+    return None
+
+
+def _opening_request(conversation: Conversation) -> int | None:
+    places = [place for place, message in enumerate(conversation.messages) if message.role != "system"]
+    return places[0] if places and conversation.messages[places[0]].role == "user" else None
+
+
+def _draw(places: Sequence[Place], count: int, rng: Random) -> list[Place]:
+    if len(places) <= count:
+        return list(places)
+    return [places[index] for index in sorted(rng.sample(range(len(places)), count))]

@@ -1,0 +1,151 @@
+"""Injection: text that instructs the pipeline instead of asking for help.
+
+Two uses: a filter on conversations imported from elsewhere, and a rate to report. The signs are signs, not proof: text
+about prompt injection shows them too, and an instruction without the usual words shows none. A user's ordinary requests
+("rewrite that in a friendlier tone", "act as my teacher", "ignore my last message") are meant to show none.
+
+`HIDDEN_TEXT`, `CONTROL_TOKEN` and `BEACON` are told by their form in any language; the others by words in English,
+German, Japanese and Arabic.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+
+from client.screening.control_tokens import has_control_tokens
+from client.screening.folding import fold
+from client.screening.phrases import Phrases, compile_phrases
+from client.screening.tables import exfiltration, label_steering, override, reply_steering, takeover
+
+
+class InjectionSign(StrEnum):
+    """What in a text addresses the pipeline.
+
+    OVERRIDE: setting instructions aside. TAKEOVER: another identity for the model. ROLE_MARKER: the marks of another
+    turn. CONTROL_TOKEN: a chat template's own tokens. HIDDEN_TEXT: characters or markup that a reader does not see.
+    EXFILTRATION: getting out a prompt, a conversation or secrets. BEACON: an image or link that carries data out when
+    it is shown. LABEL_STEERING: dictating a label, score or choice. REPLY_STEERING: planting links, products or demands
+    in replies.
+    """
+
+    OVERRIDE = "override"
+    TAKEOVER = "takeover"
+    ROLE_MARKER = "role_marker"
+    CONTROL_TOKEN = "control_token"  # noqa: S105
+    HIDDEN_TEXT = "hidden_text"
+    EXFILTRATION = "exfiltration"
+    BEACON = "beacon"
+    LABEL_STEERING = "label_steering"
+    REPLY_STEERING = "reply_steering"
+
+
+_ROLE = (
+    r"system|assistant|user|human|ai|bot|developer|model|admin(?:istrator)?|system (?:message|notice|prompt|instruction|note|update)"
+    r"|assistent|benutzer|nutzer|systemnachricht|anweisung|システム|アシスタント|ユーザー|指示|システムメッセージ|システムプロンプト"
+    r"|النظام|نظام|المساعد|المستخدم|رسالة النظام|التعليمات|تعليمات"
+)
+_AUTHORITY = (
+    r"system|assistant|ai|developer|admin(?:istrator)?|system (?:message|notice|prompt|instruction|note|update)|assistent"
+    r"|systemnachricht|システム|アシスタント|システムメッセージ|النظام|نظام|المساعد|رسالة النظام"
+)
+_ROLE_MARKERS = (
+    # a line that begins with a role that a user has not: "System: ..."; or a turn and another one
+    rf"(?m)^[ \t>*_\"']{{0,8}}(?:{_AUTHORITY})[*_]{{0,2}} ?[:：](?!//|\S*[=({{])[*_]{{0,2}}(?:[ \t]*\S|[ \t]*\Z)",
+    r"(?m)^[ \t>*]{0,6}(?:human|user|ユーザー|المستخدم|benutzer|nutzer)[*]{0,2} ?[:：] ?\S[^\n]{0,2000}\n[ \t>*]{0,6}"
+    r"(?:assistant|ai|bot|model|アシスタント|المساعد|assistent)[*]{0,2} ?[:：]",
+    r"(?m)^[ \t]{0,4}(?:human) ?: ?\S",
+    # "### Instruction:", "# System", "[system]", "(system message: ...)", "<<SYSTEM>>", 【システム】
+    rf"(?m)^[ \t]{{0,4}}#{{1,6}} ?(?:{_ROLE}|instructions?|response|input)\b ?[:：]?[ \t]*$",
+    rf"[\[(【<]{{1,2}}(?:{_AUTHORITY})\b[^\]\n)】>]{{0,40}}[\])】>]{{1,2}}",
+    r"<\|role\|",
+    r"[\"']?role[\"']? ?[:=] ?[\"']?(?:system|assistant|developer)\b",
+    r"</?(?:system|assistant|developer|user_message|system_prompt|system_message|instructions?|user_input|human|im_start)(?:_\w{1,20})?>",
+    # the end of what the user may say
+    r"(?:begin|end|start|ende|stop)(?: of| der| des|ning of)?(?: the| this| new| user| admin| system){0,3}"
+    r" (?:user )?(?:input|prompt|message|conversation|instructions?|system prompt|admin message|context|document|benutzereingabe|eingabe)\b"
+    r"[^\n]{0,60}(?:---|===|\]|\n|:)",
+    r"(?:---|===|\*\*\*|\[{1,2})[ \t]{0,4}(?:begin|end|start|new|system|admin|stop)\b[^\n]{0,40}(?:input|prompt|message|notice|instruction|conversation|system|override)",
+    r"[.!]\s{1,4}system ?: ",
+)
+
+# Layers over letters that no spelling needs: overrides of direction, tags, and what does not show among Latin letters.
+_UNSEEN = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0"
+_HIDDEN_CHARACTERS = (
+    "[\u202d\u202e\u2062-\u2064]",
+    "(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0000-\U000e007f]",
+    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2}",
+    f"(?<=[A-Za-z0-9])[{_UNSEEN}]{{1,8}}(?=[A-Za-z0-9])",
+    "[\u200b\u200c\u200d\u2060\ufeff]{3}",
+    "[\u3164\u115f\u1160\uffa0\u2800]{2}",
+    "[\ufe00-\ufe0e\U000e0100-\U000e01ef](?=[A-Za-z0-9])",
+)
+_ADDRESSED = (
+    r"(?:assistant|\bai\b|model|instruct|ignore|obey|system|prompt|persona|reply|respond|label|rate this|approve|comply|feedback"
+    r"|leak|hidden|secret|anweis|指示|システム|تعليمات|النظام)"
+)
+_HIDDEN_MARKUP = (
+    rf"<!--(?=[^>]{{0,500}}{_ADDRESSED})",
+    r"<[a-z]{1,12}[^<>]{0,300}(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0(?![.\d]*[1-9])"
+    r"|color ?[:=] ?[\"']?(?:white|#fff(?:fff)?|transparent|rgba\([^)]{0,20}, ?0\))|\bhidden\b)[^<>]{0,200}>"
+    rf"(?=[^<]{{0,500}}{_ADDRESSED})",
+    rf"\[//\]: ?#(?=[^\n]{{0,500}}{_ADDRESSED})",
+)
+
+_ADDRESS = r"<?(?:https?:)?//|<?(?:[a-z0-9-]{1,40}\.){1,4}[a-z]{2,10}/"
+_CARRIES = r"[^\s)>\"']{0,500}[?#&][^\s)>\"'=]{0,60}="
+_PLACEHOLDER = (
+    r"(?:\{\{|\$\{|\[[A-Z_ ]{3,40}\]|<(?:user|conversation|data|text|message|chat|history|secret|prompt)|%7b|\{(?:persona|conversation"
+    r"|data|history|chat|messages?|text|prompt|user)|\$[A-Z_]{3,30}|base64|(?<==)(?:name|data|secret|conversation|history)\b)"
+)
+_BEACONS = (
+    rf"!\[[^\]\n]{{0,200}}\]\(\s{{0,4}}(?:{_ADDRESS})[^)\n]{{0,500}}[?#&]",
+    r"!\[[^\]\n]{0,200}\]\[[^\]\n]{1,60}\][\s\S]{0,2000}?\]: ?<?(?:https?:)?//[^\s]{0,300}\?",
+    r"<(?:img|iframe|script|link|video|audio|source|embed|object|input|body|table)\b[^<>]{0,300}"
+    r"(?:src|href|data|poster|background|srcset)\s{0,3}=\s{0,3}[\"']?(?:https?:)?//[^\s\"'>]{0,300}(?:[?]|\.js\b)",
+    r"\burl\( ?[\"']?(?:https?:)?//[^)\s]{0,300}\?",
+    rf"(?:https?://|href=|\]\()[^\s\"'>)]{{0,300}}[?&/][^\s\"'>)]{{0,100}}?=?{_PLACEHOLDER}",
+    r"(?:https?://)[^\s\"'>)]{0,300}=[A-Za-z0-9+/_-]{40,}={0,2}",
+)
+
+_FORMS = {
+    InjectionSign.ROLE_MARKER: re.compile("|".join(f"(?:{form.replace('(?m)', '')})" for form in _ROLE_MARKERS), re.I | re.M),
+    InjectionSign.BEACON: re.compile("|".join(f"(?:{form})" for form in _BEACONS), re.I),
+}
+_HIDDEN = re.compile("|".join(_HIDDEN_CHARACTERS))
+_HIDDEN_IN_MARKUP = re.compile("|".join(_HIDDEN_MARKUP), re.I)
+_TABLES = {
+    InjectionSign.OVERRIDE: override,
+    InjectionSign.TAKEOVER: takeover,
+    InjectionSign.EXFILTRATION: exfiltration,
+    InjectionSign.LABEL_STEERING: label_steering,
+    InjectionSign.REPLY_STEERING: reply_steering,
+}
+
+
+def injection_signs(text: str) -> frozenset[InjectionSign]:
+    """The signs in `text`; empty where there are none.
+
+    Any text is taken, of any length and script; time is linear in its length.
+    """
+    folded = fold(text)
+    found = {sign for sign in _TABLES if _is_found(sign, folded.words)}
+    found |= {sign for sign, form in _FORMS.items() if form.search(folded.plain) is not None}
+    if has_control_tokens(text) or has_control_tokens(folded.plain):
+        found.add(InjectionSign.CONTROL_TOKEN)
+    if (not text.isascii() and _HIDDEN.search(text) is not None) or _HIDDEN_IN_MARKUP.search(text) is not None:
+        found.add(InjectionSign.HIDDEN_TEXT)
+    return frozenset(found)
+
+
+def _is_found(sign: InjectionSign, words: str) -> bool:
+    ordinary, phrases = _compiled(sign)
+    # Taking out what is ordinary costs time and is seldom needed.
+    return phrases.found_in(words) and phrases.found_in(ordinary.taken_out(words))
+
+
+@cache
+def _compiled(sign: InjectionSign) -> tuple[Phrases, Phrases]:
+    table = _TABLES[sign]
+    return compile_phrases(table.ORDINARY, sets=table.SETS), compile_phrases(*table.PHRASES, sets=table.SETS)

@@ -1,0 +1,1 @@
+"""`tacit-sim`'s groups of commands; `simulations.cli` puts them together."""

@@ -1,0 +1,88 @@
+"""`tacit-sim ablate`: the whole of RLHI, and RLHI with one thing changed, over seeds."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from shared.command_line import parse_assignment
+from simulations.commands.showing import explained_here, out, write_json
+
+
+def ablate(
+    out_directory: Annotated[Path, typer.Option("--out", help="Directory of the runs; finished ones are kept.")],
+    variants: Annotated[
+        str | None, typer.Option(help="Comma-separated; all by default. `--variants help` lists them.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0.", min=1)] = 3,
+    processes: Annotated[int, typer.Option(help="Runs side by side, one thread each.", min=1)] = 2,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting for all variants: GROUP.KEY=VALUE.")
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """Run the paper's ablations on the embedded world: the whole of RLHI, and RLHI with one thing changed.
+
+    Example:
+
+      tacit-sim ablate --out runs/ablations --seeds 3 --set evaluation.users=128
+    """
+    from simulations.rlhi.ablations import FULL, VARIANTS, run_ablations
+    from simulations.run.progress import RunProgress
+
+    if variants == "help":
+        for name, variant in VARIANTS.items():
+            out.print(f"[bold]{name}[/bold]  {variant.shown}", highlight=False)
+        return
+    with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
+        names = list(VARIANTS) if variants is None else [name.strip() for name in variants.split(",")]
+        if names[0] != FULL and FULL in names:
+            names = [FULL, *(name for name in names if name != FULL)]
+        with shown.stage(f"{len(names)} variants, {seeds} seeds", total=len(names) * seeds) as stage:
+            found = run_ablations(
+                out_directory,
+                names=names,
+                seeds=range(seeds),
+                changes=dict(parse_assignment(text) for text in assignments or ()),
+                processes=processes,
+                command=shlex.join(["tacit-sim", *sys.argv[1:]]),
+                progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
+            )
+        _show_ablations(found)
+        write_json(json_path, found)
+
+
+def _show_ablations(found: Mapping[str, object]) -> None:
+    variants = found["variants"]
+    if not isinstance(variants, dict):
+        return
+    table = Table(title="Win rates against the base, greedy: mean over seeds (lowest to highest)", title_justify="left")
+    table.add_column("variant")
+    for name in ("own", "none", "other's", "own minus other's", "makes sense, none", "pairs"):
+        table.add_column(name, justify="right")
+    table.add_column("the paper")
+    for entry in variants.values():
+        figures = entry["figures"]
+        cells = [
+            _spread(figures, key)
+            for key in ("win_rate_greedy_own", "win_rate_greedy_no", "win_rate_greedy_other", "own_minus_other")
+        ]
+        sense = _spread(figures, "coherent_greedy_no")
+        pairs = f"{figures['pairs']['mean']:.0f}" if figures else ""
+        table.add_row(entry["shown"], *cells, sense, pairs, entry["paper"])
+    out.print(table)
+
+
+def _spread(figures: Mapping[str, Mapping[str, object]], key: str) -> str:
+    if key not in figures:
+        return ""
+    values = figures[key]["values"]
+    if not isinstance(values, Sequence):
+        return ""
+    return f"{figures[key]['mean']:.0%} ({min(values):.0%}-{max(values):.0%})"

@@ -1,0 +1,66 @@
+"""What the evaluating commands share: figures with intervals, a file of figures, errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from shared.command_line import explained
+from shared.flat_config import ConfigError
+
+if TYPE_CHECKING:
+    from simulations.evaluation.statistics import Estimate
+
+out, err = Console(), Console(stderr=True)
+
+
+def shown_estimate(found: Estimate, *, points: bool = False) -> str:
+    """A share in per cent, or a difference in points, with its interval."""
+    if points:
+        return f"{100 * found.value:+.0f} [{100 * found.low:+.0f}, {100 * found.high:+.0f}]"
+    return f"{found.value:.0%} [{found.low:.0%}, {found.high:.0%}]"
+
+
+def write_json(path: Path | None, values: Mapping[str, object]) -> None:
+    """Writes figures where a path is given."""
+    if path is not None:
+        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        out.print(f"figures: {path}", markup=False, highlight=False)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from client.followups.light import LightWeightsError
+    from client.rewards.reward_model import RewardModelError
+    from client.training import TrainingError
+    from server.releases import ReleaseError
+    from shared.adapter import AdapterError
+    from shared.chat_format import ChatTemplateError
+    from shared.language_model import LanguageModelError
+    from shared.preference_files import PreferenceFileError
+    from simulations.evaluation.recorded_votes import NoVotesError
+    from simulations.population.made import MadePairsError
+
+    return (
+        AdapterError,
+        ChatTemplateError,
+        ConfigError,
+        LanguageModelError,
+        LightWeightsError,
+        MadePairsError,
+        NoVotesError,
+        OSError,
+        PreferenceFileError,
+        ReleaseError,
+        RewardModelError,
+        TrainingError,
+    )
+
+
+def explained_here(interrupted: str = "nothing was written") -> AbstractContextManager[None]:
+    """Ends the command with one line for each kind of error that says what to do."""
+    return explained(_expected, err, interrupted=interrupted)
