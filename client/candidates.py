@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from client.prompts import with_persona
 from client.rewards import Ranked, Reward
-from shared.causal_lm import ReplyGenerator
 from shared.conversation import Message
+from shared.generation import ReplyGenerator
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -80,31 +80,35 @@ def find_places(
     dissatisfied: list[Place] = []
     quiet: list[Place] = []
     for user, history in enumerate(histories):
-        asked: dict[tuple[int, int], list[str]] = {}
-        by_conversation: dict[int, dict[int, bool]] = {}
+        marks: dict[str, dict[int, bool]] = {}
         for conversation, turn, label in labelled[user]:
             is_feedback = label.kind is FollowUpKind.REATTEMPT and label.confidence >= minimum_confidence
-            by_conversation.setdefault(id(conversation), {})[turn] = is_feedback
-        for number, conversation in enumerate(history):
-            marks = by_conversation.get(id(conversation), {})
-            for turn, is_feedback in sorted(marks.items()):
-                if is_feedback:
-                    request = _request_before(conversation, turn, marks)
-                    if request is not None:
-                        asked.setdefault((number, request), []).append(conversation.messages[turn].content)
+            marks.setdefault(conversation.conversation_id, {})[turn] = is_feedback
+        commented: list[Place] = []
+        uncommented: list[Place] = []
+        for conversation in history:
+            asked = _feedback_by_request(conversation, marks.get(conversation.conversation_id, {}))
+            commented += [
+                Place(user=user, conversation=conversation, turn=turn, feedbacks=tuple(said))
+                for turn, said in asked.items()
+            ]
+            opening = _opening_request(conversation)
+            if opening is not None and opening not in asked:
+                uncommented.append(Place(user=user, conversation=conversation, turn=opening))
         rng = Random(f"tacit pairs {seed} {user}")
-        found = [
-            Place(user=user, conversation=history[number], turn=turn, feedbacks=tuple(said))
-            for (number, turn), said in asked.items()
-        ]
-        dissatisfied += _draw(found, rewrites, rng)
-        openers = [
-            Place(user=user, conversation=conversation, turn=turn)
-            for number, conversation in enumerate(history)
-            if (turn := _opening_request(conversation)) is not None and (number, turn) not in asked
-        ]
-        quiet += _draw(openers, rewards, rng)
+        dissatisfied += _draw(commented, rewrites, rng)
+        quiet += _draw(uncommented, rewards, rng)
     return dissatisfied, quiet
+
+
+def _feedback_by_request(conversation: Conversation, is_feedback: dict[int, bool]) -> dict[int, list[str]]:
+    """Place of a request → what was said of the reply to it, in order."""
+    asked: dict[int, list[str]] = {}
+    for turn in sorted(turn for turn, marked in is_feedback.items() if marked):
+        request = _request_before(conversation, turn, is_feedback)
+        if request is not None:
+            asked.setdefault(request, []).append(conversation.messages[turn].content)
+    return asked
 
 
 def _request_before(conversation: Conversation, turn: int, is_feedback: dict[int, bool]) -> int | None:

@@ -23,8 +23,8 @@ from typing import NoReturn
 
 from client.endpoint_policy import Endpoint, EndpointRefusedError
 from client.model_connection import ModelConnection, RequestFailure, ServerLimits
-from shared.causal_lm import GeneratedReply
 from shared.conversation import Message
+from shared.generation import GeneratedReply
 
 _LOG = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from client.prompts import with_persona
 from client.rewards import Reward
 from client.rewards.mutual_information import heeding
 from client.rewrites import Dissatisfaction, RewriteMode, rewrite
-from shared.causal_lm import CompletionScorer, GeneratedReply, ReplyGenerator, TextGenerator
 from shared.conversation import Conversation, Message, Origin, PreferencePair
+from shared.generation import CompletionScorer, GeneratedReply, ReplyGenerator, TextGenerator
 
 
 class OwnModel(ReplyGenerator, TextGenerator, CompletionScorer, Protocol):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from client.prompts import rewrite_with_feedback, with_persona
-from shared.causal_lm import GeneratedReply, ReplyGenerator
 from shared.conversation import Message
+from shared.generation import GeneratedReply, ReplyGenerator
 
 RewriteMode = Literal["feedback", "from-scratch"]
 # Greedy, an answer from scratch would be the original again.

@@ -9,17 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
 from shared.conversation import Message
+from shared.decoding import Decoding, UndecodableModelError, decode, uniform_draws
+from shared.generation import CompletionScores, GeneratedReply
 
 _FALLBACK_CONTEXT = 2048
 # Where a configuration was read from and how it is run: the same weights must hash the same on every device.
@@ -29,75 +27,6 @@ _NOT_IN_FINGERPRINT = ("_name_or_path", "architectures", "transformers_version",
 
 class LanguageModelError(RuntimeError):
     """A model cannot be loaded or used as asked. The message says what to do about it."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CompletionScores:
-    """Attributes:
-    log_probabilities: (n,) float32 nats, summed over each completion's scored tokens.
-    tokens: (n,) int64, how many tokens that were.
-    """
-
-    log_probabilities: Tensor
-    tokens: Tensor
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class GeneratedReply:
-    """Attributes:
-    text: the reply, without special tokens.
-    finished: whether the model ended its turn; False where `max_new_tokens` cut it off.
-    """
-
-    text: str
-    finished: bool
-
-    def __repr__(self) -> str:
-        return f"GeneratedReply({len(self.text)} characters, finished={self.finished})"
-
-
-class ReplyGenerator(Protocol):
-    """A model that writes, and says whether it came to an end: what was cut off must never train."""
-
-    @property
-    def name(self) -> str: ...
-
-    def generate_replies(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[GeneratedReply]]: ...
-
-
-class CompletionScorer(Protocol):
-    """A model whose log-probabilities can be asked for; a server that only writes has none."""
-
-    def score(
-        self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
-    ) -> CompletionScores: ...
-
-
-class TextGenerator(Protocol):
-    """What the pipeline asks of a model that only writes: a stand-in for it is a test's or another backend's."""
-
-    @property
-    def name(self) -> str: ...
-
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]: ...
 
 
 class LanguageModel:
@@ -211,23 +140,27 @@ class LanguageModel:
         replies: list[list[GeneratedReply]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         per_batch = max(1, batch_size // samples)
-        with torch.inference_mode():
-            for start in range(0, len(order), per_batch):
-                batch = order[start : start + per_batch]
-                draws = (
-                    None
-                    if temperature == 0
-                    else [
-                        _uniform_draws(seed, index, sample, max_new_tokens)
-                        for index in batch
-                        for sample in range(samples)
-                    ]
+        settings = Decoding(
+            limit=max_new_tokens,
+            temperature=temperature,
+            samples=samples,
+            stops=tuple(self._stops()),
+            padding=self._padding_id(),
+        )
+        for start in range(0, len(order), per_batch):
+            batch = order[start : start + per_batch]
+            draws = [uniform_draws(seed, index, sample, max_new_tokens) for index in batch for sample in range(samples)]
+            try:
+                decoded = decode(
+                    self.model, [prompts[index] for index in batch], draws if temperature > 0 else None, settings
                 )
-                decoded = self._decode_batch(
-                    [prompts[index] for index in batch], draws, temperature, samples=samples, limit=max_new_tokens
-                )
-                for place, index in enumerate(batch):
-                    replies[index] = decoded[place * samples : (place + 1) * samples]
+            except UndecodableModelError:
+                raise LanguageModelError(
+                    f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
+                ) from None
+            found = [GeneratedReply(text=self.chat.decode(tokens), finished=ended) for tokens, ended in decoded]
+            for place, index in enumerate(batch):
+                replies[index] = found[place * samples : (place + 1) * samples]
         return replies
 
     def log_probabilities(
@@ -328,96 +261,6 @@ class LanguageModel:
             if token is not None:
                 return int(token)
         return 0
-
-    def _decode_batch(
-        self,
-        prompts: Sequence[list[int]],
-        draws: Sequence[NDArray[np.float64]] | None,
-        temperature: float,
-        *,
-        samples: int,
-        limit: int,
-    ) -> list[GeneratedReply]:
-        """`samples` replies to each prompt, prompt by prompt.
-
-        One prefill a prompt, then a copy of its keys and values for every sample. A row leaves the batch when its reply
-        has ended: replies differ in length, and a batch that waits for its longest costs more than twice as much.
-
-        Args:
-            draws: (limit,) uniform numbers of each reply, by which its tokens are drawn; None decodes greedily.
-        """
-        width = max(len(prompt) for prompt in prompts)
-        ids = torch.full((len(prompts), width), self._padding_id(), dtype=torch.int64)
-        seen = torch.zeros(len(prompts), width, dtype=torch.int64)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            seen[row, width - len(prompt) :] = 1
-        ids, seen = ids.to(self.device), seen.to(self.device)
-        uniform = None if draws is None else torch.tensor(np.stack(draws), device=self.device)
-        stops = torch.tensor(self._stops(), device=self.device)
-        cache = DynamicCache(config=self.model.config.get_text_config())
-        positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
-        logits = self._continue(ids, seen, positions, cache)
-        position = positions[:, -1:]
-        if samples > 1:
-            cache.batch_repeat_interleave(samples)
-            logits, seen, position = (part.repeat_interleave(samples, dim=0) for part in (logits, seen, position))
-        written: list[list[int]] = [[] for _ in range(len(prompts) * samples)]
-        finished = [False] * len(written)
-        rows = torch.arange(len(written), device=self.device)
-        for step in range(limit):
-            chosen = _pick(logits / (temperature or 1.0), None if uniform is None else uniform[rows, step])
-            ended = torch.isin(chosen, stops)
-            for row, token, is_end in zip(rows.tolist(), chosen.tolist(), ended.tolist(), strict=True):
-                if is_end:
-                    finished[row] = True
-                else:
-                    written[row].append(token)
-            going = (~ended).nonzero()[:, 0]
-            if len(going) == 0 or step == limit - 1:
-                break
-            if len(going) < len(rows):
-                cache.batch_select_indices(going)
-                rows, seen, position, chosen = rows[going], seen[going], position[going], chosen[going]
-            position = position + 1
-            seen = torch.cat([seen, torch.ones_like(position)], dim=1)
-            logits = self._continue(chosen[:, None], seen, position, cache)
-        return [
-            GeneratedReply(text=self.chat.decode(tokens), finished=is_end)
-            for tokens, is_end in zip(written, finished, strict=True)
-        ]
-
-    def _continue(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """(rows, vocabulary) float32: logits after the last of `ids`; their keys and values go into the cache."""
-        out = self.model(
-            input_ids=ids,
-            attention_mask=seen,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        if out.past_key_values is not cache:
-            raise LanguageModelError(
-                f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
-            )
-        last: Tensor = out.logits[:, -1].float()
-        return last
-
-
-def _pick(logits: Tensor, uniform: Tensor | None) -> Tensor:
-    """(rows,) the likeliest token, or the one at each row's uniform number along the cumulative distribution."""
-    if uniform is None:
-        return logits.argmax(dim=-1)
-    cumulative = torch.softmax(logits.double(), dim=-1).cumsum(dim=-1)
-    return torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None], right=True)[:, 0].clamp(
-        max=logits.shape[-1] - 1
-    )
-
-
-def _uniform_draws(seed: int, conversation: int, sample: int, count: int) -> NDArray[np.float64]:
-    """(count,) numbers in [0, 1) that belong to one reply, whatever else is decoded beside it."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, conversation, sample]))).random(count)
 
 
 @contextmanager

@@ -15,15 +15,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from shared.causal_lm import CompletionScores, LanguageModel, LanguageModelError, TextGenerator
+from shared.causal_lm import LanguageModel, LanguageModelError
 
 __all__ = [
     "PACKAGED_MODEL",
-    "CompletionScores",
     "LanguageModel",
     "LanguageModelError",
     "ModelConfig",
-    "TextGenerator",
     "load_language_model",
     "packaged_directory",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from shared.causal_lm import CompletionScores, GeneratedReply
 from shared.conversation import Message
+from shared.generation import CompletionScores, GeneratedReply
 
 
 class Writer:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from client.followups import FollowUp, FollowUpLabel
 from client.prompts import classify_follow_up, read_follow_up_kind
-from shared.causal_lm import TextGenerator
+from shared.generation import TextGenerator
 
 MAX_NEW_TOKENS = 16  # the longest kind's name, in any tokenizer
 

@@ -29,8 +29,8 @@ from client.persona.statements import (
     in_order,
 )
 from client.prompts import PROMPTS_VERSION
-from shared.causal_lm import ReplyGenerator
 from shared.conversation import Conversation
+from shared.generation import ReplyGenerator
 from shared.private_files import write_private
 
 _FORMAT = 1

@@ -19,8 +19,8 @@ from client.prompts import state_persona
 from client.screening.harmful import harmful
 from client.screening.injection import injection_signs
 from client.screening.sensitive import sensitive_attributes
-from shared.causal_lm import ReplyGenerator
 from shared.conversation import Conversation, Message
+from shared.generation import ReplyGenerator
 
 MAX_NEW_TOKENS = 96
 
@@ -142,7 +142,7 @@ def _ask(messages: Sequence[Sequence[Message]], model: ReplyGenerator, batch_siz
         if prompts
         else []
     )
-    answers = []
+    answers: list[list[str]] = []
     for turns in messages:
         if not turns:
             answers.append([])

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from client.prompts import judge_replies, read_verdict
 from client.rewards import Ranked
-from shared.causal_lm import TextGenerator
 from shared.conversation import Message
+from shared.generation import TextGenerator
 
 MAX_NEW_TOKENS = 8
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from client.prompts import with_persona, with_request
 from client.rewards import Ranked
-from shared.causal_lm import CompletionScorer
 from shared.conversation import Message
+from shared.generation import CompletionScorer
 
 
 class PersonaMutualInformation:

@@ -52,12 +52,12 @@ _AUTHORITY = (
 )
 _ROLE_MARKERS = (
     # a line that begins with a role that a user has not: "System: ..."; or a turn and another one
-    rf"(?m)^[ \t>*_\"']{{0,8}}(?:{_AUTHORITY})[*_]{{0,2}} ?[:：](?!//|\S*[=({{])[*_]{{0,2}}(?:[ \t]*\S|[ \t]*\Z)",
-    r"(?m)^[ \t>*]{0,6}(?:human|user|ユーザー|المستخدم|benutzer|nutzer)[*]{0,2} ?[:：] ?\S[^\n]{0,2000}\n[ \t>*]{0,6}"
+    rf"^[ \t>*_\"']{{0,8}}(?:{_AUTHORITY})[*_]{{0,2}} ?[:：](?!//|\S*[=({{])[*_]{{0,2}}(?:[ \t]*\S|[ \t]*\Z)",
+    r"^[ \t>*]{0,6}(?:human|user|ユーザー|المستخدم|benutzer|nutzer)[*]{0,2} ?[:：] ?\S[^\n]{0,2000}\n[ \t>*]{0,6}"
     r"(?:assistant|ai|bot|model|アシスタント|المساعد|assistent)[*]{0,2} ?[:：]",
-    r"(?m)^[ \t]{0,4}(?:human) ?: ?\S",
+    r"^[ \t]{0,4}(?:human) ?: ?\S",
     # "### Instruction:", "# System", "[system]", "(system message: ...)", "<<SYSTEM>>", 【システム】
-    rf"(?m)^[ \t]{{0,4}}#{{1,6}} ?(?:{_ROLE}|instructions?|response|input)\b ?[:：]?[ \t]*$",
+    rf"^[ \t]{{0,4}}#{{1,6}} ?(?:{_ROLE}|instructions?|response|input)\b ?[:：]?[ \t]*$",
     rf"[\[(【<]{{1,2}}(?:{_AUTHORITY})\b[^\]\n)】>]{{0,40}}[\])】>]{{1,2}}",
     r"<\|role\|",
     r"[\"']?role[\"']? ?[:=] ?[\"']?(?:system|assistant|developer)\b",
@@ -85,36 +85,35 @@ _ADDRESSED = (
     r"(?:assistant|\bai\b|model|instruct|ignore|obey|system|prompt|persona|reply|respond|label|rate this|approve|comply|feedback"
     r"|leak|hidden|secret|anweis|指示|システム|تعليمات|النظام)"
 )
+# Each begins with what it may not hold further on, so that a search takes time linear in the text.
 _HIDDEN_MARKUP = (
-    rf"<!--(?=[^>]{{0,500}}{_ADDRESSED})",
-    r"<[a-z]{1,12}[^<>]{0,300}(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0(?![.\d]*[1-9])"
+    rf"<!--[^<>]{{0,500}}?{_ADDRESSED}",
+    r"<[a-z]{1,12}[^<>]{0,300}?(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0(?![.\d]{0,4}[1-9])"
     r"|color ?[:=] ?[\"']?(?:white|#fff(?:fff)?|transparent|rgba\([^)]{0,20}, ?0\))|\bhidden\b)[^<>]{0,200}>"
-    rf"(?=[^<]{{0,500}}{_ADDRESSED})",
-    rf"\[//\]: ?#(?=[^\n]{{0,500}}{_ADDRESSED})",
+    rf"[^<]{{0,500}}?{_ADDRESSED}",
+    rf"\[//\]: ?#[^\n\[]{{0,500}}?{_ADDRESSED}",
 )
 
-_ADDRESS = r"<?(?:https?:)?//|<?(?:[a-z0-9-]{1,40}\.){1,4}[a-z]{2,10}/"
-_CARRIES = r"[^\s)>\"']{0,500}[?#&][^\s)>\"'=]{0,60}="
-_PLACEHOLDER = (
-    r"(?:\{\{|\$\{|\[[A-Z_ ]{3,40}\]|<(?:user|conversation|data|text|message|chat|history|secret|prompt)|%7b|\{(?:persona|conversation"
-    r"|data|history|chat|messages?|text|prompt|user)|\$[A-Z_]{3,30}|base64|(?<==)(?:name|data|secret|conversation|history)\b)"
+_IMAGES_AND_RESOURCES = (
+    r"!\[[^\]\[\n]{0,200}\]\(\s{0,4}<?(?:(?:https?:)?//|(?:[a-z0-9-]{1,40}\.){1,4}[a-z]{2,10}/)[^()\n]{0,500}?[?#&]",
+    r"<(?:img|iframe|script|link|video|audio|source|embed|object|input|body|table)\b[^<>]{0,300}?"
+    r"(?:src|href|data|poster|background|srcset)\s{0,3}=\s{0,3}[\"']?(?:https?:)?//[^\s\"'<>]{0,300}?(?:[?]|\.js\b)",
+    r"\burl\( ?[\"']?(?:https?:)?//[^()\s]{0,300}?\?",
 )
-_BEACONS = (
-    rf"!\[[^\]\n]{{0,200}}\]\(\s{{0,4}}(?:{_ADDRESS})[^)\n]{{0,500}}[?#&]",
-    r"!\[[^\]\n]{0,200}\]\[[^\]\n]{1,60}\][\s\S]{0,2000}?\]: ?<?(?:https?:)?//[^\s]{0,300}\?",
-    r"<(?:img|iframe|script|link|video|audio|source|embed|object|input|body|table)\b[^<>]{0,300}"
-    r"(?:src|href|data|poster|background|srcset)\s{0,3}=\s{0,3}[\"']?(?:https?:)?//[^\s\"'>]{0,300}(?:[?]|\.js\b)",
-    r"\burl\( ?[\"']?(?:https?:)?//[^)\s]{0,300}\?",
-    rf"(?:https?://|href=|\]\()[^\s\"'>)]{{0,300}}[?&/][^\s\"'>)]{{0,100}}?=?{_PLACEHOLDER}",
-    r"(?:https?://)[^\s\"'>)]{0,300}=[A-Za-z0-9+/_-]{40,}={0,2}",
+_REFERRED_IMAGE = re.compile(r"!\[[^\]\[\n]{0,200}\]\[")
+_REFERENCE = re.compile(r"(?m)^[ \t]{0,3}\[[^\]\[\n]{1,60}\]: ?<?(?:https?:)?//[^\s?]{0,300}\?")
+_ADDRESS = re.compile(r"https?://[^\s\"'()]{1,1000}")
+# What an address carries when it is filled in, or has been: a placeholder, or a long run that may be an encoding.
+_CARRIES = re.compile(
+    r"\{\{|\$\{|\[[A-Z_ ]{3,40}\]|=<|%7b|\{(?:persona|conversation|data|history|chat|messages?|text|prompt|user)"
+    r"|\$[A-Z_]{3,30}|[?&=/][a-z_]{0,20}base64|=(?:name|data|secret|conversation|history)(?![\w-])|=[\w+/-]{40}",
+    re.IGNORECASE,
 )
 
-_FORMS = {
-    InjectionSign.ROLE_MARKER: re.compile("|".join(f"(?:{form.replace('(?m)', '')})" for form in _ROLE_MARKERS), re.I | re.M),
-    InjectionSign.BEACON: re.compile("|".join(f"(?:{form})" for form in _BEACONS), re.I),
-}
+_ROLE_MARKER = re.compile("|".join(f"(?:{form})" for form in _ROLE_MARKERS), re.IGNORECASE | re.MULTILINE)
+_RESOURCE = re.compile("|".join(_IMAGES_AND_RESOURCES), re.IGNORECASE)
 _HIDDEN = re.compile("|".join(_HIDDEN_CHARACTERS))
-_HIDDEN_IN_MARKUP = re.compile("|".join(_HIDDEN_MARKUP), re.I)
+_HIDDEN_IN_MARKUP = re.compile("|".join(_HIDDEN_MARKUP), re.IGNORECASE)
 _TABLES = {
     InjectionSign.OVERRIDE: override,
     InjectionSign.TAKEOVER: takeover,
@@ -131,12 +130,23 @@ def injection_signs(text: str) -> frozenset[InjectionSign]:
     """
     folded = fold(text)
     found = {sign for sign in _TABLES if _is_found(sign, folded.words)}
-    found |= {sign for sign, form in _FORMS.items() if form.search(folded.plain) is not None}
+    if _ROLE_MARKER.search(folded.plain) is not None:
+        found.add(InjectionSign.ROLE_MARKER)
+    if _has_beacon(folded.plain):
+        found.add(InjectionSign.BEACON)
     if has_control_tokens(text) or has_control_tokens(folded.plain):
         found.add(InjectionSign.CONTROL_TOKEN)
     if (not text.isascii() and _HIDDEN.search(text) is not None) or _HIDDEN_IN_MARKUP.search(text) is not None:
         found.add(InjectionSign.HIDDEN_TEXT)
     return frozenset(found)
+
+
+def _has_beacon(plain: str) -> bool:
+    if _RESOURCE.search(plain) is not None:
+        return True
+    if _REFERENCE.search(plain) is not None and _REFERRED_IMAGE.search(plain) is not None:
+        return True
+    return any(_CARRIES.search(address[0]) is not None for address in _ADDRESS.finditer(plain))
 
 
 def _is_found(sign: InjectionSign, words: str) -> bool:

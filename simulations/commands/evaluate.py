@@ -155,6 +155,9 @@ def _judge(name: str) -> ModelJudge:
     return ModelJudge(load_language_model(ModelConfig(name=name)))
 
 
+_SHOWN = {"personalization": "user's taste", "instruction following": "as told", "overall": "overall"}
+
+
 def _show_users(found: UserEval) -> None:
     from simulations.evaluation.user_eval import QUESTIONS
 
@@ -162,15 +165,15 @@ def _show_users(found: UserEval) -> None:
         title=f"{found.first} against {found.second}: {found.users} held-out users, judged by {found.judged_by}",
         title_justify="left",
     )
-    table.add_column("turns")
-    table.add_column("wins at")
-    for name in ("own persona", "no persona", "other's persona", "own, length-controlled"):
-        table.add_column(name, justify="right")
+    table.add_column("turns", no_wrap=True)
+    table.add_column("wins at", no_wrap=True)
+    for name in ("own\npersona", "no\npersona", "other's\npersona", "own, at\nequal length"):
+        table.add_column(name, justify="right", no_wrap=True)
     for turns in ("all", "first", "explicit", "follow-up"):
         for question in QUESTIONS:
             rates = {condition: found.win_rate(condition, question, turns) for condition in ("own", "none", "other")}
             cells = [shown_estimate(rates[condition].result.raw) for condition in ("own", "none", "other")]
-            table.add_row(turns, question, *cells, shown_estimate(rates["own"].result.controlled))
+            table.add_row(turns, _SHOWN[question], *cells, shown_estimate(rates["own"].result.controlled))
     out.print(table)
     needs = Table(title="Stated need met, or, where nothing was asked, makes sense (own persona)", title_justify="left")
     for name in ("turns", found.first, found.second):

@@ -19,7 +19,7 @@ import numpy as np
 
 from client.prompts import with_persona
 from shared.conversation import Message
-from shared.language_model import TextGenerator
+from shared.generation import TextGenerator
 from simulations.evaluation.statistics import bootstrap_interval
 from simulations.population.embedded.parser import Reading, read_reply
 from simulations.population.embedded.population import EmbeddedPopulation

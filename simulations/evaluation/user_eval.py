@@ -17,7 +17,7 @@ import numpy as np
 
 from client.prompts import with_persona
 from client.rewards.judge import Comparison, ModelJudge
-from shared.causal_lm import ReplyGenerator
+from shared.generation import ReplyGenerator
 from simulations.evaluation.embedded import CONDITIONS, MAX_NEW_TOKENS, Condition
 from simulations.evaluation.length_control import LengthControl, control_length
 from simulations.evaluation.statistics import Estimate, estimate_mean

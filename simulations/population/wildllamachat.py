@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.causal_lm import GeneratedReply, ReplyGenerator, TextGenerator
 from shared.conversation import Conversation, Message
+from shared.generation import GeneratedReply, ReplyGenerator, TextGenerator
 
 
 @dataclass(frozen=True, kw_only=True)

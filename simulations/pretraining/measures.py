@@ -13,7 +13,7 @@ from client.prompts import (
     state_persona,
 )
 from shared.conversation import Message
-from shared.language_model import TextGenerator
+from shared.generation import TextGenerator
 from simulations.evaluation.embedded import MAX_NEW_TOKENS, Condition, persona_prompts
 from simulations.population.embedded.followups import say, voice_feedback
 from simulations.population.embedded.grammar import plan_reply, word_reply

@@ -15,13 +15,12 @@ from importlib.resources import files
 from random import Random
 from typing import Literal, get_args
 
-from client.screening.injection import injection_signs
-
 from client.followups import FollowUp, FollowUpClassifier, FollowUpKind, FollowUpLabel
 from client.prompts import with_persona
 from client.rewrites import Dissatisfaction, rewrite
-from shared.causal_lm import ReplyGenerator
+from client.screening.injection import injection_signs
 from shared.conversation import Message
+from shared.generation import ReplyGenerator
 from simulations.evaluation.statistics import Estimate, estimate_mean
 from simulations.population.embedded.history import history, speaker
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from server.whole_files import write_whole
-from shared.causal_lm import CompletionScores, GeneratedReply, LanguageModel
+from shared.causal_lm import LanguageModel
 from shared.conversation import Message
+from shared.generation import CompletionScores, GeneratedReply
 
 
 class RememberingModel:

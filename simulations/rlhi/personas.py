@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from client.persona.book import PersonaBook
 from client.persona.inference import observe
-from shared.causal_lm import ReplyGenerator
 from shared.conversation import Conversation
+from shared.generation import ReplyGenerator
 from simulations.population.embedded.history import LoggedExchange, history, speaker
 from simulations.population.embedded.personas import read_persona
 from simulations.population.embedded.style import AXES

@@ -27,8 +27,8 @@ from client.model_connection import ServerLimits
 from client.model_server import ModelServer, ModelServerError
 from client.policy_entry import PolicyEntry
 from client.server_url import parse_server_url
-from shared.causal_lm import GeneratedReply, ReplyGenerator, TextGenerator
 from shared.conversation import Message
+from shared.generation import GeneratedReply, ReplyGenerator, TextGenerator
 
 PROMPT, REPLY = "ZEBRA-question", "OKAPI-answer"
 FAST = ServerLimits(retry_seconds=0.01, reply_seconds=5.0)

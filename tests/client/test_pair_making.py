@@ -1,4 +1,4 @@
-"""From conversations to pairs: which messages count, what is paired with what, and that nothing said is ever acted upon."""
+"""From conversations to pairs: which messages count, what is paired, and that nothing said is ever acted upon."""
 
 from __future__ import annotations
 

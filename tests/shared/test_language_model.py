@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import shared.language_model as seam
-from shared.causal_lm import _pick
-from shared.language_model import LanguageModelError, ModelConfig, TextGenerator, load_language_model
+from shared.decoding import pick
+from shared.generation import TextGenerator
+from shared.language_model import LanguageModelError, ModelConfig, load_language_model
 from tests.tiny import CONFIGS, STORIES, language_model, message, needs_stories, tokenizer
 
 HELLO = (message("user", "How does bread rise?"),)
@@ -196,7 +197,7 @@ def test_sampling_follows_the_models_distribution() -> None:
     with torch.no_grad():
         logits = model.model(torch.tensor([model.encode_prompt(HELLO)])).logits[0, -1]
     wanted = torch.softmax(logits / 2.0, dim=-1)
-    tokens = _pick((logits / 2.0).expand(20_000, -1), torch.tensor(np.random.default_rng(0).random(20_000)))
+    tokens = pick((logits / 2.0).expand(20_000, -1), torch.tensor(np.random.default_rng(0).random(20_000)))
     found = torch.bincount(tokens, minlength=len(wanted)) / len(tokens)
     assert float((found - wanted).abs().sum()) / 2 < 0.05  # total variation
     assert float((found - torch.softmax(logits, dim=-1)).abs().sum()) / 2 > 0.1, "the bound tells temperatures apart"

@@ -1,4 +1,4 @@
-"""Mutual information against log-probabilities taken one by one, and against what it is to tell on the embedded world."""
+"""Mutual information against log-probabilities taken one by one, and against the embedded world's truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Hugging Face reward model: the persona is in its input, batches change nothing, and what is no reward model is refused."""
+"""A Hugging Face reward model: the persona is in its input, and what is no reward model is refused."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from shared.causal_lm import GeneratedReply
 from shared.conversation import Message
+from shared.generation import GeneratedReply
 from simulations.evaluation.user_eval import UserEval, evaluate_users
 from simulations.evaluation.user_eval_cases import Case, make_cases, mark
 from simulations.population.embedded.followups import HELD_OUT_FEEDBACK

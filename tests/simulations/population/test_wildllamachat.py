@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.causal_lm import GeneratedReply
 from shared.conversation import Conversation, Message
+from shared.generation import GeneratedReply
 from simulations.population.wildllamachat import TurnPlace, regenerate_assistant_turns
 from tests.tiny import language_model
 
