@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-# Forms in the wild: <|name|> (ChatML, Llama 3, Phi, tacit-tiny), <｜name｜> (DeepSeek), <s>, </s>, <bos>, <pad> and their
-# like, <start_of_turn> (Gemma), [INST], <<SYS>> (Llama 2, Mistral), <extra_id_0>, <unused1>, <0x0A>.
+# Forms in the wild: <|name|> (ChatML, Llama 3, Phi, tacit-tiny), <｜name｜> (DeepSeek), <s>, </s>, <bos>, <pad> and
+# their like, <start_of_turn> (Gemma), [INST], <<SYS>> (Llama 2, Mistral), <extra_id_0>, <unused1>, <0x0A>.
 _BAR = "[|｜\u2502\uffe8]"
 _OPEN = "[<＜\ufe64]"
 _CLOSE = "[>＞\ufe65]"

@@ -88,7 +88,7 @@ def _fold_words(plain: str) -> str:
         plain = _MARK.sub("", unicodedata.normalize("NFKD", plain.casefold()))
         plain = unicodedata.normalize("NFC", plain).translate(_ARABIC_FORMS)
     words = _APOSTROPHE.sub("'", plain.casefold())
-    words = _SET_APART.sub(lambda run: _APART.sub("", run[0]), words)
+    words = _SET_APART.sub(_put_together, words)
     if _DIGIT_BETWEEN.search(words) is not None:
         words = _DIGIT_IN_WORD.sub(_undo_digits, words)
     words = words.replace("\n", " ").replace("_", " ")
@@ -107,6 +107,12 @@ def _arabic_stem(word: re.Match[str]) -> str:
     stem = _ARABIC_BEFORE.sub("", word[0])
     shorter = _ARABIC_AFTER.sub("", stem)
     return _ARABIC_AFTER.sub("", shorter) if len(shorter) > 3 else shorter
+
+
+def _put_together(run: re.Match[str]) -> str:
+    word = _APART.sub("", run[0])
+    # "I k i l l": the first letter may be a word of its own, so both readings are kept.
+    return f"{word[0]} {word[1:]} {word}" if word[0] in "ia" else word
 
 
 def _undo_digits(word: re.Match[str]) -> str:

@@ -42,13 +42,14 @@ class InjectionSign(StrEnum):
 
 
 _ROLE = (
-    r"system|assistant|user|human|ai|bot|developer|model|admin(?:istrator)?|system (?:message|notice|prompt|instruction|note|update)"
+    r"system|assistant|user|human|ai|bot|developer|model|admin(?:istrator)?"
+    r"|system (?:message|notice|prompt|instruction|note|update)"
     r"|assistent|benutzer|nutzer|systemnachricht|anweisung|システム|アシスタント|ユーザー|指示|システムメッセージ|システムプロンプト"
     r"|النظام|نظام|المساعد|المستخدم|رسالة النظام|التعليمات|تعليمات"
 )
 _AUTHORITY = (
-    r"system|assistant|ai|developer|admin(?:istrator)?|system (?:message|notice|prompt|instruction|note|update)|assistent"
-    r"|systemnachricht|システム|アシスタント|システムメッセージ|النظام|نظام|المساعد|رسالة النظام"
+    r"system|assistant|ai|developer|admin(?:istrator)?|system (?:message|notice|prompt|instruction|note|update)"
+    r"|assistent|systemnachricht|システム|アシスタント|システムメッセージ|النظام|نظام|المساعد|رسالة النظام"
 )
 _ROLE_MARKERS = (
     # a line that begins with a role that a user has not: "System: ..."; or a turn and another one
@@ -61,12 +62,14 @@ _ROLE_MARKERS = (
     rf"[\[(【<]{{1,2}}(?:{_AUTHORITY})\b[^\]\n)】>]{{0,40}}[\])】>]{{1,2}}",
     r"<\|role\|",
     r"[\"']?role[\"']? ?[:=] ?[\"']?(?:system|assistant|developer)\b",
-    r"</?(?:system|assistant|developer|user_message|system_prompt|system_message|instructions?|user_input|human|im_start)(?:_\w{1,20})?>",
+    r"</?(?:system|assistant|developer|user_message|system_prompt|system_message|instructions?|user_input|human|im_start)"
+    r"(?:_\w{1,20})?>",
     # the end of what the user may say
     r"(?:begin|end|start|ende|stop)(?: of| der| des|ning of)?(?: the| this| new| user| admin| system){0,3}"
-    r" (?:user )?(?:input|prompt|message|conversation|instructions?|system prompt|admin message|context|document|benutzereingabe|eingabe)\b"
-    r"[^\n]{0,60}(?:---|===|\]|\n|:)",
-    r"(?:---|===|\*\*\*|\[{1,2})[ \t]{0,4}(?:begin|end|start|new|system|admin|stop)\b[^\n]{0,40}(?:input|prompt|message|notice|instruction|conversation|system|override)",
+    r" (?:user )?(?:input|prompt|message|conversation|instructions?|system prompt|admin message|context|document"
+    r"|benutzereingabe|eingabe)\b[^\n]{0,60}(?:---|===|\]|\n|:)",
+    r"(?:---|===|\*\*\*|\[{1,2})[ \t]{0,4}(?:begin|end|start|new|system|admin|stop)\b"
+    r"[^\n]{0,40}(?:input|prompt|message|notice|instruction|conversation|system|override)",
     r"[.!]\s{1,4}system ?: ",
 )
 
@@ -82,13 +85,14 @@ _HIDDEN_CHARACTERS = (
     "[\ufe00-\ufe0e\U000e0100-\U000e01ef](?=[A-Za-z0-9])",
 )
 _ADDRESSED = (
-    r"(?:assistant|\bai\b|model|instruct|ignore|obey|system|prompt|persona|reply|respond|label|rate this|approve|comply|feedback"
-    r"|leak|hidden|secret|anweis|指示|システム|تعليمات|النظام)"
+    r"(?:assistant|\bai\b|model|instruct|ignore|obey|system|prompt|persona|reply|respond|label|rate this|approve|comply"
+    r"|feedback|leak|hidden|secret|anweis|指示|システム|تعليمات|النظام)"
 )
 # Each begins with what it may not hold further on, so that a search takes time linear in the text.
 _HIDDEN_MARKUP = (
     rf"<!--[^<>]{{0,500}}?{_ADDRESSED}",
-    r"<[a-z]{1,12}[^<>]{0,300}?(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0(?![.\d]{0,4}[1-9])"
+    r"<[a-z]{1,12}[^<>]{0,300}?"
+    r"(?:display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0(?![.\d]{0,4}[1-9])"
     r"|color ?[:=] ?[\"']?(?:white|#fff(?:fff)?|transparent|rgba\([^)]{0,20}, ?0\))|\bhidden\b)[^<>]{0,200}>"
     rf"[^<]{{0,500}}?{_ADDRESSED}",
     rf"\[//\]: ?#[^\n\[]{{0,500}}?{_ADDRESSED}",

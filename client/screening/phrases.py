@@ -1,4 +1,4 @@
-r"""A small language for rules, so that tables of them can be read and reviewed; compiled to bounded regular expressions.
+r"""A small language for rules, so that tables of them can be read; compiled to bounded regular expressions.
 
 A table is text: phrases apart by a semicolon or a new line, `#` begins a comment. A phrase is words apart by spaces:
 

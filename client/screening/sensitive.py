@@ -1,7 +1,7 @@
 """Sensitive attributes: what a statement about a person must not reveal if it is to stay in a persona.
 
-A persona holds what a model inferred ("Is a nurse", "Likes lists"). A statement that reveals one of these is dropped, so
-the rules prefer a false alarm to a miss. They know words, not meaning: a statement that tells by implication alone
+A persona holds what a model inferred ("Is a nurse", "Likes lists"). A statement that reveals one of these is dropped,
+so the rules prefer a false alarm to a miss. They know words, not meaning: a statement that tells by implication alone
 passes, and a word in another sense may be stopped. `simulations.evaluation.screening` measures both.
 
 What the rules hold to:
