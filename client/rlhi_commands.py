@@ -217,6 +217,8 @@ def _reward(name: str, own: LanguageModel, judge: LanguageModel | ModelServer) -
 
 
 def _show_persona(book: PersonaBook) -> None:
+    from client.persona.statements import StatementDropped
+
     statements = book.persona().statements
     if not statements:
         out.print("nothing is known of you yet", highlight=False)
@@ -232,6 +234,7 @@ def _show_persona(book: PersonaBook) -> None:
     if statements:
         out.print(table)
     dropped = book.dropped()
+    del dropped[StatementDropped.NOTHING_SAID]  # an answer that states nothing was no statement
     if dropped:
         reasons = ", ".join(f"{count} {reason.value}" for reason, count in sorted(dropped.items()))
         out.print(f"left out: {reasons}", highlight=False)

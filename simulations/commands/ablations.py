@@ -62,21 +62,24 @@ def _show_ablations(found: Mapping[str, object]) -> None:
     variants = found["variants"]
     if not isinstance(variants, dict):
         return
-    table = Table(title="Win rates against the base, greedy: mean over seeds (lowest to highest)", title_justify="left")
-    table.add_column("variant")
-    for name in ("own", "none", "other's", "own minus other's", "makes sense, none", "pairs"):
-        table.add_column(name, justify="right")
-    table.add_column("the paper")
-    for entry in variants.values():
-        figures = entry["figures"]
-        cells = [
-            _spread(figures, key)
-            for key in ("win_rate_greedy_own", "win_rate_greedy_no", "win_rate_greedy_other", "own_minus_other")
-        ]
-        sense = _spread(figures, "coherent_greedy_no")
-        pairs = f"{figures['pairs']['mean']:.0f}" if figures else ""
-        table.add_row(entry["shown"], *cells, sense, pairs, entry["paper"])
+    table = Table(title="Win rates against the base, greedy: mean over seeds, lowest to highest", title_justify="left")
+    table.add_column("variant", no_wrap=True)
+    for name in ("own\npersona", "no\npersona", "other's\npersona", "own minus\nother's", "sense with\nno persona"):
+        table.add_column(name, justify="right", no_wrap=True)
+    keys = (
+        "win_rate_greedy_own",
+        "win_rate_greedy_no",
+        "win_rate_greedy_other",
+        "own_minus_other",
+        "coherent_greedy_no",
+    )
+    for name, entry in variants.items():
+        table.add_row(name, *(_spread(entry["figures"], key) for key in keys))
     out.print(table)
+    for name, entry in variants.items():
+        paper = f" (the paper: {entry['paper']})" if entry["paper"] else ""
+        pairs = entry["figures"]["pairs"]["mean"] if entry["figures"] else 0
+        out.print(f"{name}: {entry['shown']}, {pairs:.0f} pairs{paper}", markup=False, highlight=False)
 
 
 def _spread(figures: Mapping[str, Mapping[str, object]], key: str) -> str:
@@ -85,4 +88,5 @@ def _spread(figures: Mapping[str, Mapping[str, object]], key: str) -> str:
     values = figures[key]["values"]
     if not isinstance(values, Sequence):
         return ""
-    return f"{figures[key]['mean']:.0%} ({min(values):.0%}-{max(values):.0%})"
+    mean = f"{figures[key]['mean']:.0%}"
+    return mean if len(values) < 2 else f"{mean}\n{100 * min(values):.0f}-{100 * max(values):.0f}"

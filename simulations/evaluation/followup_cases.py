@@ -7,8 +7,8 @@
 - AB-ReDial (the user satisfaction of ReDial's recommendation dialogues): mean rating above 3 is positive, below 3
   negative, of 3 left out. The rating is of the reply, and the follow-up need not show it.
 
-The last two know no kinds, only whether the person was content; `simulations.evaluation.followup_classification` says how
-a kind is read so.
+The last two know no kinds, only whether the person was content: `simulations.evaluation.followup_classification` says
+how a kind is read so.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Where a data set knows only whether the person was content, a prediction is read so: positive → content; re-attempt or
 clarification → discontent; a new request, an unrelated message and no answer miss the case, which counts as wrong.
 
-A wrong "re-attempt with feedback" makes a wrong training pair. So for the sets that know kinds there is also what remains
-of re-attempts when only those at least so confident are claimed.
+A wrong "re-attempt with feedback" makes a wrong training pair. So for the sets that know kinds there is also what
+remains of re-attempts when only those of some confidence are claimed.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def run_ablations(
         ConfigError, ReleaseError: as runs raise them.
     """
     base = {**read_preset("rlhi"), **changes}
-    wanted = [(name, seed) for name in names for seed in seeds]
+    # Seed after seed: what is stopped early has whole tables.
+    wanted = [(name, seed) for seed in seeds for name in names]
     # What is shared is made by the first of a seed: it goes first, alone with its like.
     first = [one for one in wanted if one[0] == names[0]]
     done = 0

@@ -1,7 +1,7 @@
 """Hand-made labels of RealHumanEval's follow-ups, joined with the conversations they belong to.
 
-The labels' file holds ids and kinds, never text; whoever has the conversations can join the two. `GUIDELINE.md` says how
-the labels were made.
+The labels' file holds ids and kinds, never text; whoever has the conversations can join the two. `GUIDELINE.md` says
+how the labels were made.
 """
 
 from __future__ import annotations
