@@ -308,7 +308,12 @@ def _fit(design: _Design, buckets: int, penalty: float) -> tuple[Tensor, Tensor]
     hashed = torch.zeros(buckets, len(KINDS), dtype=torch.float64, requires_grad=True)
     relations = torch.zeros(RELATION_COUNT, len(KINDS), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [hashed, relations], max_iter=_STEPS, tolerance_grad=1e-7, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+        [hashed, relations],
+        max_iter=_STEPS,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-10,
+        history_size=20,
+        line_search_fn="strong_wolfe",
     )
 
     def objective() -> Tensor:
