@@ -1,42 +1,84 @@
-"""The model's own labels: one prompt a follow-up, and an answer that names none is no label."""
+"""The model's classifier: what it asks, and what it makes of answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from client.followups import FollowUp, FollowUpKind, FollowUpLabel
-from client.followups.by_model import ModelFollowUpClassifier
-from tests.tiny import message
-from tests.writers import Writer, last_said
+from client.followups import FollowUpKind, FollowUpLabel
+from client.followups.by_model import MAX_NEW_TOKENS, ModelFollowUpClassifier
+from client.prompts import classify_follow_up
+from shared.conversation import Message
+from tests.client.followups.examples import ODD_TEXTS, follow_up
+from tests.tiny import language_model
 
-AFTER = (message("user", "How does bread rise?"), message("assistant", "Yeast."))
+
+class Answering:
+    """A generator that gives prepared answers, and keeps what it was asked."""
+
+    name = "answering"
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[Sequence[Message]] = []
+        self.settings: tuple[int, float, int] | None = None
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        samples: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[list[str]]:
+        assert samples == 1
+        self.asked += conversations
+        self.settings = (max_new_tokens, temperature, batch_size)
+        return [[self.answers.pop(0)] for _ in conversations]
 
 
-def test_the_answer_is_the_label_and_anything_else_is_none() -> None:
-    def answer(turns: object, _: int) -> str:
-        said = last_said(turns)  # type: ignore[arg-type]
-        return "Positive." if "thanks" in said else "new request or unrelated" if "both" in said else "no idea"
+def test_answers_become_labels_in_order() -> None:
+    answers = ["positive", "It is a New Request.", "no idea", "positive or unrelated", "", *FollowUpKind]
+    model = Answering(answers)
+    followups = [follow_up(f"message {place}") for place in range(len(answers))]
 
-    model = Writer(answer)
-    found = ModelFollowUpClassifier(model).classify(
-        [FollowUp(conversation=AFTER, text=text) for text in ("thanks", "both", "what")]
-    )
-    assert found == [
+    labels = ModelFollowUpClassifier(model).classify(followups)
+
+    assert labels == [
         FollowUpLabel(kind=FollowUpKind.POSITIVE, confidence=1.0),
-        FollowUpLabel(kind=None, confidence=0.0),
-        FollowUpLabel(kind=None, confidence=0.0),
+        FollowUpLabel(kind=FollowUpKind.NEW_REQUEST, confidence=1.0),
+        *[FollowUpLabel(kind=None, confidence=0.0)] * 3,
+        *[FollowUpLabel(kind=kind, confidence=1.0) for kind in FollowUpKind],
     ]
-    assert len(model.prompts) == 3
+    assert model.asked == [classify_follow_up(one.conversation, one.text) for one in followups]
 
 
-def test_nothing_asks_nothing() -> None:
-    model = Writer(lambda _turns, _sample: "x")
+def test_it_asks_greedily_and_in_batches() -> None:
+    model = Answering(["positive"])
+    ModelFollowUpClassifier(model, batch_size=7).classify([follow_up("thanks")])
+    assert model.settings == (MAX_NEW_TOKENS, 0.0, 7)
+
+
+def test_nothing_is_asked_about_nothing() -> None:
+    model = Answering([])
     assert ModelFollowUpClassifier(model).classify([]) == []
+    assert model.settings is None
+
+
+def test_its_name_says_which_model() -> None:
+    assert ModelFollowUpClassifier(Answering([])).name == "model answering"
+
+
+def test_a_batch_size_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="batch_size"):
-        ModelFollowUpClassifier(model, batch_size=0)
+        ModelFollowUpClassifier(Answering([]), batch_size=0)
 
 
-def test_a_follow_up_comes_after_a_reply_and_shows_no_text() -> None:
-    with pytest.raises(ValueError, match="after an assistant's reply"):
-        FollowUp(conversation=AFTER[:1], text="x")
-    assert "bread" not in repr(FollowUp(conversation=AFTER, text="bread"))
+def test_a_real_model_labels_any_text() -> None:
+    texts = [text for text in ODD_TEXTS if len(text) < 1_000]
+    labels = ModelFollowUpClassifier(language_model()).classify([follow_up(text, request=text) for text in texts])
+    assert len(labels) == len(texts)
+    assert all(label.confidence == float(label.kind is not None) for label in labels)
