@@ -155,7 +155,7 @@ def _judge(name: str) -> ModelJudge:
     return ModelJudge(load_language_model(ModelConfig(name=name)))
 
 
-_SHOWN = {"personalization": "user's taste", "instruction following": "as told", "overall": "overall"}
+_SHOWN = {"personalization": "taste", "instruction following": "as told", "overall": "overall"}
 
 
 def _show_users(found: UserEval) -> None:
@@ -172,8 +172,10 @@ def _show_users(found: UserEval) -> None:
     for turns in ("all", "first", "explicit", "follow-up"):
         for question in QUESTIONS:
             rates = {condition: found.win_rate(condition, question, turns) for condition in ("own", "none", "other")}
-            cells = [shown_estimate(rates[condition].result.raw) for condition in ("own", "none", "other")]
-            table.add_row(turns, _SHOWN[question], *cells, shown_estimate(rates["own"].result.controlled))
+            shown = [rates[condition].result.raw for condition in ("own", "none", "other")]
+            # On two lines, so that a terminal of 80 columns holds the table.
+            cells = [shown_estimate(one).replace(" ", "\n", 1) for one in (*shown, rates["own"].result.controlled)]
+            table.add_row(turns, _SHOWN[question], *cells)
     out.print(table)
     needs = Table(title="Stated need met, or, where nothing was asked, makes sense (own persona)", title_justify="left")
     for name in ("turns", found.first, found.second):
