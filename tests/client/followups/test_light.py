@@ -99,7 +99,7 @@ def test_labels_come_in_the_order_asked() -> None:
 @settings(max_examples=60)
 def test_any_text_gets_a_kind_and_a_confidence(text: str, request: str, reply: str) -> None:
     (label,) = LightFollowUpClassifier.packaged().classify([follow_up(text, request=request, reply=reply)])
-    assert label.kind in FollowUpKind
+    assert label.kind in KINDS
     assert 1 / len(KINDS) - 1e-9 <= label.confidence <= 1
 
 

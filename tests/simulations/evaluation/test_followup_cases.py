@@ -23,7 +23,7 @@ from simulations.population.embedded.topics import topics
 PRIVATE = "zebra-quartz-7781"
 REAL = Path(__file__).parents[4] / "shared" / "data" / "followup_feedback_labels"
 
-FEEDBACKQA = {
+FEEDBACKQA: dict[str, object] = {
     "id": "1", "source": "s", "split": "train", "question": "How old?", "response": "Six.", "followup": "Good.",
     "label": "excellent",
 }  # fmt: skip
