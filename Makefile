@@ -1,4 +1,5 @@
-# make demo: set up, then run a federation on the embedded world.   make test: set up, then run every test.
+# make demo: set up, then run a federation on the embedded world.   make test: set up, then run the tests.
+# make test-slow: those that take more than about ten seconds each.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,12 +9,15 @@ export OMP_WAIT_POLICY = PASSIVE
 export TOKENIZERS_PARALLELISM = false
 export FLWR_TELEMETRY_ENABLED = 0
 
-.PHONY: demo test setup lint clean
+.PHONY: demo test test-slow setup lint clean
 demo: setup
 	@$(BIN)/tacit-sim run --preset demo --out runs/demo --overwrite
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow
 
 setup: $(STAMP)
 
