@@ -23,13 +23,12 @@ from client.packing import (
     pack,
     packed_log_probabilities,
 )
-from client.persona_dpo import PairLogProbabilities, PersonaDpoLoss, implicit_reward_margin, persona_dpo_loss
+from client.persona_dpo import PersonaDpoLoss, persona_dpo_loss
 from client.prepared_pairs import (
     CostMeter,
     PairCache,
     PairLimits,
     PreparedPair,
-    forward_pairs,
     prepare_pairs,
     reference_of,
 )
@@ -44,13 +43,10 @@ __all__ = [
     "NonFiniteTrainingError",
     "PairCache",
     "PairPrivacy",
-    "PairScores",
     "PreparedPair",
     "TrainingConfig",
     "TrainingError",
-    "pair_margins",
     "prepare_pairs",
-    "score_pairs",
     "take_plain_step",
     "take_private_step",
     "train_locally",
@@ -161,39 +157,6 @@ class LocalUpdate:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PairScores:
-    """Log-probabilities of both replies of every pair, under the adapter and under the base model.
-
-    Attributes:
-        policy, reference: (n,) nats each, summed over scored tokens.
-        chosen_tokens, rejected_tokens: (n,) int64, scored tokens.
-        beta: of the margins.
-    """
-
-    policy: PairLogProbabilities
-    reference: PairLogProbabilities
-    chosen_tokens: Tensor
-    rejected_tokens: Tensor
-    beta: float
-
-    def margins(self) -> NDArray[np.float64]:
-        """(n,) implicit reward of the chosen reply minus that of the rejected one."""
-        return _as_numpy(implicit_reward_margin(self.policy, self.reference, self.beta))
-
-    def summed_differences(self, *, of_reference: bool = False) -> NDArray[np.float64]:
-        """(n,) nats: log-probability of the chosen reply minus the rejected one's."""
-        scores = self.reference if of_reference else self.policy
-        return _as_numpy(scores.chosen - scores.rejected)
-
-    def mean_differences(self, *, of_reference: bool = False) -> NDArray[np.float64]:
-        """(n,) nats per token: the same with each reply divided by its length."""
-        scores = self.reference if of_reference else self.policy
-        return _as_numpy(
-            scores.chosen / self.chosen_tokens.clamp(min=1) - scores.rejected / self.rejected_tokens.clamp(min=1)
-        )
-
-
 def train_locally(
     adapted: AdaptedModel,
     start: NDArray[np.float32],
@@ -273,38 +236,6 @@ def train_locally(
         forwards=meter.forwards,
         tokens=meter.tokens,
         seconds=time.perf_counter() - began,
-    )
-
-
-def pair_margins(
-    adapted: AdaptedModel, vector: NDArray[np.float32], pairs: Sequence[PreferencePair], config: TrainingConfig
-) -> NDArray[np.float64]:
-    """(n,) implicit reward margins of pairs under the adapter `vector`: above 0 is told right. See `score_pairs`."""
-    return score_pairs(adapted, vector, pairs, config).margins()
-
-
-def score_pairs(
-    adapted: AdaptedModel,
-    vector: NDArray[np.float32],
-    pairs: Sequence[PreferencePair],
-    config: TrainingConfig,
-    *,
-    cache: PairCache | None = None,
-) -> PairScores:
-    """Log-probabilities of pairs under the adapter `vector` and under the base model, in the order given.
-
-    The adapter is left at `vector`. Raises what `train_locally` raises, but for an empty list of pairs.
-    """
-    adapted.load(vector)
-    meter = CostMeter()
-    prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter)
-    encoded = [pair.encoded for pair in prepared]
-    return PairScores(
-        policy=forward_pairs(adapted, encoded, config.limits(), meter=meter),
-        reference=reference_of(prepared),
-        chosen_tokens=torch.tensor([sum(pair.chosen.scored) for pair in encoded], dtype=torch.int64),
-        rejected_tokens=torch.tensor([sum(pair.rejected.scored) for pair in encoded], dtype=torch.int64),
-        beta=config.beta,
     )
 
 
@@ -398,7 +329,3 @@ def _batches(count: int, config: TrainingConfig, generator: np.random.Generator)
             waiting += generator.permutation(count).tolist()
         yield waiting[: config.batch_size]
         waiting = waiting[config.batch_size :]
-
-
-def _as_numpy(values: Tensor) -> NDArray[np.float64]:
-    return values.detach().cpu().double().numpy()

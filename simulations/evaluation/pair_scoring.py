@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from client.pair_scores import score_pairs
 from client.prepared_pairs import CostMeter, prepare_pairs
-from client.training import PairCache, TrainingConfig, score_pairs, train_locally
+from client.training import PairCache, TrainingConfig, train_locally
 from shared.adapter import AdaptedModel
 from shared.conversation import PreferencePair
 from shared.privacy.clipping import clip_to_norm
@@ -82,7 +83,7 @@ class AdapterScorer:
         self._cache = PairCache(remembered_pairs)
 
     def score(self, vector: NDArray[np.float32], pairs: Sequence[PreferencePair]) -> PairFigures:
-        """See `PairScorer`. Raises what `client.training.score_pairs` raises."""
+        """See `PairScorer`. Raises what `client.pair_scores.score_pairs` raises."""
         limits = self._training.limits()
         prepared = prepare_pairs(self._adapted, pairs, limits, cache=self._cache, meter=CostMeter())
         scores = score_pairs(self._adapted, vector, pairs, self._training, cache=self._cache)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import client.training
 from client.packing import UnsupportedArchitectureError
+from client.pair_scores import pair_margins, score_pairs
 from client.training import (
     LocalUpdate,
     NonFiniteTrainingError,
@@ -15,8 +16,6 @@ from client.training import (
     PairCache,
     PairPrivacy,
     TrainingConfig,
-    pair_margins,
-    score_pairs,
     train_locally,
 )
 from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from client.training import PairPrivacy, TrainingConfig, score_pairs
+from client.pair_scores import score_pairs
+from client.training import PairPrivacy, TrainingConfig
 from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
 from shared.conversation import Message, PreferencePair
 from shared.language_model import ModelConfig, load_language_model
