@@ -1,199 +1,36 @@
+"""A model behind a server: what it is asked, what is made of its answers, and which models are refused."""
+
 from __future__ import annotations
 
-import gc
 import json
 import logging
-import os
-import signal
-import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from client.endpoint_policy import EndpointPolicy, EndpointRefusedError
+from client.endpoint_policy import EndpointRefusedError
 from client.model_connection import ServerLimits
-from client.model_server import ModelServer, ModelServerError
-from client.policy_entry import PolicyEntry
-from client.server_url import parse_server_url
+from client.model_server import ModelServerError
 from shared.conversation import Message
-from shared.generation import GeneratedReply, ReplyGenerator, TextGenerator
-
-PROMPT, REPLY = "ZEBRA-question", "OKAPI-answer"
-FAST = ServerLimits(retry_seconds=0.01, reply_seconds=5.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    method: str
-    path: str
-    headers: dict[str, str]
-    values: dict[str, object]
-
-    @property
-    def prompt(self) -> str:
-        messages = self.values["messages"]
-        assert isinstance(messages, list)
-        return str(messages[-1]["content"])
-
-    @property
-    def n(self) -> int:
-        n = self.values.get("n", 1)
-        assert isinstance(n, int)
-        return n
-
-
-Script = Callable[[BaseHTTPRequestHandler, Asked], None]
-
-
-class ScriptedServer:
-    """A real HTTP server on loopback; `script` answers chat completions, the rest is what such servers do."""
-
-    def __init__(self, script: Script, *, family: socket.AddressFamily = socket.AF_INET) -> None:
-        self.script = script
-        self.asked: list[Asked] = []
-        self.connections = 0
-        self.closed = 0
-        self.models: object = [{"id": "tiny"}]
-        self.tags: object = None
-        self.released = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def setup(self) -> None:
-                outer.connections += 1
-                super().setup()
-
-            def finish(self) -> None:
-                super().finish()
-                outer.closed += 1
-
-            def do_GET(self) -> None:
-                outer._handle(self)
-
-            def do_POST(self) -> None:
-                outer._handle(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            address_family = family
-            daemon_threads = True
-            block_on_close = False
-            request_queue_size = 64
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # the client hangs up on purpose
-
-        self.server = Server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), Handler)
-        self.port = int(self.server.server_address[1])
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    @property
-    def completions(self) -> list[Asked]:
-        return [asked for asked in self.asked if asked.path == "/v1/chat/completions"]
-
-    def stop(self) -> None:
-        self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        asked = Asked(
-            method=handler.command, path=handler.path, headers=headers, values=json.loads(body) if body else {}
-        )
-        self.asked.append(asked)
-        if handler.path == "/v1/models":
-            send_json(handler, {"object": "list", "data": self.models})
-        elif handler.path == "/api/tags":
-            send_json(handler, {"models": self.tags}) if self.tags is not None else send_json(handler, {}, status=404)
-        else:
-            self.script(handler, asked)
-
-
-def send(
-    handler: BaseHTTPRequestHandler, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None
-) -> None:
-    handler.send_response(status)
-    for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def send_json(handler: BaseHTTPRequestHandler, value: object, *, status: int = 200) -> None:
-    send(handler, json.dumps(value).encode(), status=status)
-
-
-def completion(*texts: str, reason: object = "stop") -> dict[str, object]:
-    message = [{"message": {"role": "assistant", "content": text}, "finish_reason": reason} for text in texts]
-    return {"object": "chat.completion", "choices": message}
-
-
-def echo(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-    """A server that honours `n`: each reply says prompt, place and seed."""
-    texts = [f"{asked.prompt}/{place}/{asked.values['seed']}" for place in range(asked.n)]
-    send_json(handler, completion(*texts))
-
-
-def raw(content: bytes) -> Script:
-    def script(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        handler.wfile.write(content)
-        handler.close_connection = True
-
-    return script
-
-
-def answer(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Script:
-    return lambda handler, asked: send(handler, body, status=status, headers=headers)
-
-
-def value(content: object, *, status: int = 200) -> Script:
-    return answer(json.dumps(content).encode(), status=status)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., ScriptedServer]]:
-    with ExitStack() as stack:
-
-        def start(script: Script, **options: socket.AddressFamily) -> ScriptedServer:
-            server = ScriptedServer(script, **options)
-            stack.callback(server.stop)
-            return server
-
-        yield start
-
-
-Serve = Callable[..., ScriptedServer]
-
-
-def client(server: ScriptedServer, *, limits: ServerLimits = FAST, model: str = "tiny") -> ModelServer:
-    return ModelServer(EndpointPolicy().resolve(server.url, "judge"), model=model, limits=limits)
-
-
-def ask(text: str = PROMPT) -> list[Message]:
-    return [Message(role="system", content="Be brief."), Message(role="user", content=text)]
+from shared.generation import GeneratedReply, ReplyGenerator
+from tests.client.scripted_server import (
+    PROMPT,
+    REPLY,
+    Asked,
+    Script,
+    Serve,
+    answer,
+    ask,
+    client,
+    completion,
+    echo,
+    raw,
+    send,
+    send_json,
+    value,
+)
 
 
 def test_it_is_a_reply_generator(serve: Serve) -> None:
@@ -204,9 +41,9 @@ def test_it_is_a_reply_generator(serve: Serve) -> None:
     assert generator.name == f"tiny@127.0.0.1:{server.port}"
 
 
-def test_it_is_a_text_generator(serve: Serve) -> None:
+def test_its_texts_are_asked_for_as_the_protocol_says(serve: Serve) -> None:
     server = serve(value(completion(REPLY)))
-    generator: TextGenerator = client(server)
+    generator = client(server)
 
     assert generator.generate([ask()], max_new_tokens=7) == [[REPLY]]
     assert generator.name == f"tiny@127.0.0.1:{server.port}"
@@ -308,7 +145,7 @@ def test_a_real_refusal_is_not_taken_for_ignorance_of_n(serve: Serve) -> None:
     assert caught.value.status == 400
 
 
-def test_whether_a_reply_was_cut_is_told(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_whether_a_reply_was_cut_is_told(serve: Serve) -> None:
     reasons: dict[str, object] = {"a": "stop", "b": "length", "c": "content_filter", "d": None}
     server = serve(lambda handler, asked: send_json(handler, completion(REPLY, reason=reasons[asked.prompt])))
     model = client(server)
@@ -318,8 +155,6 @@ def test_whether_a_reply_was_cut_is_told(serve: Serve, caplog: pytest.LogCapture
     assert [reply for (reply,) in replies] == [GeneratedReply(text=REPLY, finished=name == "a") for name in reasons]
     assert REPLY not in repr(replies)
     assert model.generate([ask("b"), ask("a")], max_new_tokens=5) == [[REPLY], [REPLY]]
-    assert "1 of 2 replies" in caplog.text
-    assert REPLY not in caplog.text
 
 
 def test_a_reply_without_a_reason_is_not_taken_as_finished(serve: Serve) -> None:
@@ -464,181 +299,6 @@ def test_one_wrong_answer_fails_the_whole_call_and_gives_the_rest_up(serve: Serv
     assert model.generate([ask("7")], max_new_tokens=5)[0][0].startswith("7/"), "the next call is not disturbed"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot send itself Ctrl-C alone")
-def test_ctrl_c_ends_a_call_at_once(serve: Serve) -> None:
-    server = serve(echo)
-
-    def script(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        server.released.wait(20)
-
-    server.script = script
-    # A shell's background job is born deaf to Ctrl-C, and so would the test be.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    began = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            client(server, limits=ServerLimits(reply_seconds=15.0)).generate([ask()], max_new_tokens=5)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-    assert time.monotonic() - began < 3
-
-
-def _hang(server: ScriptedServer, handler: BaseHTTPRequestHandler, before: bytes, drip: bytes) -> None:
-    handler.wfile.write(before)
-    while drip and not server.released.wait(0.05):
-        handler.wfile.write(drip)
-    server.released.wait(20)
-
-
-@pytest.mark.parametrize(
-    ("before", "drip"),
-    [
-        (b"", b""),
-        (b"HTTP/1.1 200 OK\r\n", b""),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b""),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
-    ],
-    ids=["says nothing", "stops in the head", "drips a header", "drips 100s", "stops in the body", "drips the body"],
-)
-def test_a_server_that_hangs_or_drips_is_left_in_time(serve: Serve, before: bytes, drip: bytes) -> None:
-    server = serve(echo)
-    server.script = lambda handler, asked: _hang(server, handler, before, drip)
-    began = time.monotonic()
-
-    with pytest.raises(ModelServerError, match=r"no whole answer within 0\.4 seconds"):
-        client(server, limits=ServerLimits(reply_seconds=0.4)).generate([ask()], max_new_tokens=5)
-
-    assert 0.3 < time.monotonic() - began < 3
-    assert len(server.completions) == 1, "a slow server is not asked again"
-
-
-def test_a_server_that_is_slow_but_in_time_is_waited_for(serve: Serve) -> None:
-    def script(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        time.sleep(0.5)
-        echo(handler, asked)
-
-    assert client(serve(script)).generate([ask("a")], max_new_tokens=5)[0][0].startswith("a/")
-
-
-@pytest.mark.parametrize(
-    "failing", [b"", b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 429 x\r\nRetry-After: 0\r\n\r\n"]
-)
-def test_what_may_pass_is_tried_again_a_few_times(serve: Serve, failing: bytes) -> None:
-    server = serve(echo)
-    server.script = lambda handler, asked: (
-        raw(failing)(handler, asked) if len(server.completions) < 3 else echo(handler, asked)
-    )
-
-    assert client(server).generate([ask("a")], max_new_tokens=5)[0][0].startswith("a/")
-    assert len(server.completions) == 3
-
-
-@pytest.mark.parametrize(("status", "times"), [(503, 3), (429, 3), (500, 1), (400, 1), (404, 1)])
-def test_how_often_a_failing_server_is_asked(serve: Serve, status: int, times: int) -> None:
-    server = serve(value({}, status=status))
-
-    with pytest.raises(ModelServerError, match=f"HTTP {status}") as caught:
-        client(server).generate([ask()], max_new_tokens=5)
-
-    assert len(server.completions) == times
-    assert caught.value.status == status
-
-
-def test_the_wait_that_a_server_asks_for_is_kept_up_to_a_bound(serve: Serve) -> None:
-    server = serve(echo)
-    server.script = lambda handler, asked: (
-        send(handler, b"", status=429, headers={"Retry-After": "1"})
-        if len(server.completions) < 2
-        else echo(handler, asked)
-    )
-    began = time.monotonic()
-    client(server).generate([ask()], max_new_tokens=5)
-    assert time.monotonic() - began >= 1
-
-    server.script = answer(b"", status=429, headers={"Retry-After": "3600"})
-    began = time.monotonic()
-    with pytest.raises(ModelServerError, match="busy"):
-        client(server).generate([ask()], max_new_tokens=5)
-    assert time.monotonic() - began < 1
-
-
-def test_a_server_that_is_not_there(serve: Serve) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        endpoint = EndpointPolicy().resolve(f"http://127.0.0.1:{port}/v1", "rewrite")
-
-        with pytest.raises(ModelServerError, match=rf"nothing answers at 127\.0\.0\.1:{port}; start it .*ollama serve"):
-            ModelServer(endpoint, model="tiny", limits=FAST).generate([ask()], max_new_tokens=5)
-
-
-def test_connections_that_the_server_closed_meanwhile_are_opened_again(serve: Serve) -> None:
-    def script(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        echo(handler, asked)
-        handler.close_connection = True  # without saying so
-
-    server = serve(script)
-    model = client(server)
-
-    for number in range(5):
-        assert model.generate([ask(str(number))], max_new_tokens=5)[0][0].startswith(f"{number}/")
-
-
-@pytest.mark.parametrize("how", ["closed", "let go of"])
-def test_no_connection_outlives_the_client(serve: Serve, how: str) -> None:
-    server = serve(echo)
-    model = client(server)
-    model.generate([ask(str(number)) for number in range(4)], max_new_tokens=5)
-    assert server.closed < server.connections, "they are kept while the client is"
-
-    if how == "closed":
-        with model:
-            pass
-    else:
-        del model
-        gc.collect()
-
-    until = time.monotonic() + 5
-    while server.closed < server.connections and time.monotonic() < until:
-        time.sleep(0.01)
-    assert server.closed == server.connections
-
-
-def test_redirects_are_not_followed(serve: Serve) -> None:
-    elsewhere = serve(echo)
-    for status in (301, 302, 303, 307, 308):
-        there = {"Location": elsewhere.url + "/chat/completions"}
-        server = serve(answer(b"", status=status, headers=there))
-        with pytest.raises(ModelServerError, match=f"redirect .HTTP {status}"):
-            client(server).generate([ask()], max_new_tokens=5)
-
-    assert elsewhere.connections == 0
-
-
-def test_proxies_of_the_environment_are_not_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy = serve(echo)
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    server = serve(value(completion(REPLY)))
-
-    assert client(server).generate([ask()], max_new_tokens=5) == [[REPLY]]
-    assert proxy.connections == 0
-
-
-def test_cookies_are_not_kept(serve: Serve) -> None:
-    server = serve(answer(_WHOLE, headers={"Set-Cookie": "user=42; Path=/"}))
-
-    client(server).generate([ask(), ask(), ask()], max_new_tokens=5, batch_size=1)
-
-    assert not [asked for asked in server.asked if "cookie" in asked.headers]
-
-
 def test_a_model_that_the_server_does_not_have_is_named_with_those_it_has(serve: Serve) -> None:
     server = serve(echo)
     server.models = [{"id": "llama3.2:latest"}, {"id": "qwen3:4b"}, {"id": f"odd {PROMPT}"}]
@@ -727,164 +387,3 @@ def test_a_model_known_by_its_file_is_named_without_the_path(serve: Serve) -> No
     assert client(server, model="/home/someone/models/m.gguf").name == f"m.gguf@127.0.0.1:{server.port}"
     assert client(server, model="C:\\models\\m.gguf").name == f"m.gguf@127.0.0.1:{server.port}"
     assert client(server, model="Qwen/Qwen3-4B").name == f"Qwen/Qwen3-4B@127.0.0.1:{server.port}"
-
-
-def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = serve(value(completion(REPLY)))
-    lookups: list[str] = []
-    real = socket.getaddrinfo
-
-    def lookup(host: str, *rest: object, **more: object) -> object:
-        if host != "model.example":
-            assert host == "127.0.0.1", "only the checked address is looked up again, as a number"
-            return real(host, *rest, **more)  # type: ignore[arg-type]
-        lookups.append(host)
-        address = "127.0.0.1" if len(lookups) == 1 else "192.0.2.1"  # rebinding
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    endpoint = EndpointPolicy().resolve(f"http://model.example:{server.port}/v1", "judge")
-    model = ModelServer(endpoint, model="tiny", limits=FAST)
-
-    for _ in range(2):
-        assert model.generate([ask()], max_new_tokens=5) == [[REPLY]]
-        model.close()  # the next call connects anew
-    assert lookups == ["model.example"]
-    assert server.completions[0].headers["host"] == f"model.example:{server.port}"
-
-
-def test_the_ipv6_loopback_is_reached(serve: Serve) -> None:
-    if not socket.has_ipv6:
-        pytest.skip("this machine has no IPv6")
-    try:
-        server = serve(value(completion(REPLY)), family=socket.AF_INET6)
-    except OSError:
-        pytest.skip("this machine has no IPv6 loopback")
-    bracketed = EndpointPolicy().resolve(f"http://[::1]:{server.port}/v1", "judge")
-
-    assert ModelServer(bracketed, model="tiny", limits=FAST).generate([ask()], max_new_tokens=5) == [[REPLY]]
-    assert server.completions[0].headers["host"] == f"[::1]:{server.port}"
-
-
-def test_the_second_address_is_tried_where_the_first_refuses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = serve(value(completion(REPLY)))
-    real = socket.getaddrinfo
-
-    def lookup(host: str, *rest: object, **more: object) -> object:
-        if host != "localhost":
-            return real(host, *rest, **more)  # type: ignore[arg-type]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.99.0.1", "127.0.0.1")]
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    endpoint = EndpointPolicy().resolve(f"http://localhost:{server.port}/v1", "judge")
-
-    assert endpoint.addresses == ("127.99.0.1", "127.0.0.1")
-    assert ModelServer(endpoint, model="tiny", limits=FAST).generate([ask()], max_new_tokens=5) == [[REPLY]]
-
-
-def _certificate(directory: Path, *, host: str) -> tuple[Path, Path]:
-    """A certificate that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
-    certificate_file.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    certificate_file.chmod(0o600)
-    return certificate_file, key_file
-
-
-def _serve_tls(serve: Serve, directory: Path, *, host: str) -> tuple[ScriptedServer, Path]:
-    certificate_file, key_file = _certificate(directory, host=host)
-    server = serve(value(completion(REPLY)))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate_file, key_file)
-    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
-    return server, certificate_file
-
-
-def _lab(monkeypatch: pytest.MonkeyPatch, port: int, *, ca_file: Path | None, key: str | None = None) -> ModelServer:
-    """A client of `https://gpu.lab.example`, which the policy names and which is this machine here."""
-    real = socket.getaddrinfo
-
-    def lookup(host: str, *rest: object, **more: object) -> object:
-        if host != "gpu.lab.example":
-            return real(host, *rest, **more)  # type: ignore[arg-type]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    entry = PolicyEntry(
-        name="lab-gpu",
-        url=parse_server_url(f"https://gpu.lab.example:{port}/v1"),
-        purposes=frozenset({"judge"}),
-        ca_file=ca_file,
-        api_key_variable=key,
-        consents=True,
-    )
-    return ModelServer(EndpointPolicy(entries=(entry,)).resolve("lab-gpu", "judge"), model="tiny", limits=FAST)
-
-
-def test_a_server_that_the_policy_names_is_verified_by_its_own_authority(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    server, ca_file = _serve_tls(serve, tmp_path, host="gpu.lab.example")
-    monkeypatch.setenv("LAB_KEY", "sk-very-secret")
-
-    with caplog.at_level(logging.DEBUG):
-        model = _lab(monkeypatch, server.port, ca_file=ca_file, key="LAB_KEY")
-        assert model.generate([ask()], max_new_tokens=5) == [[REPLY]]
-
-    (asked,) = server.completions
-    assert asked.headers["authorization"] == "Bearer sk-very-secret"
-    assert asked.headers["host"] == f"gpu.lab.example:{server.port}"
-    assert model.name == "tiny@lab-gpu"
-    assert "sk-very-secret" not in repr(model) + caplog.text
-    assert not [asked for asked in server.asked if asked.path == "/api/tags"], "where it runs is the user's decision"
-
-
-@pytest.mark.parametrize("fault", ["another host's certificate", "an authority nobody named", "the environment's own"])
-def test_a_server_that_cannot_be_verified_gets_nothing(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    host = "other.lab.example" if fault.startswith("another") else "gpu.lab.example"
-    server, ca_file = _serve_tls(serve, tmp_path, host=host)
-    if fault == "the environment's own":
-        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
-    model = _lab(monkeypatch, server.port, ca_file=ca_file if fault.startswith("another") else None)
-
-    with pytest.raises(ModelServerError, match=r"certificate is not trusted"):
-        model.generate([ask()], max_new_tokens=5)
-
-    assert not server.asked
-
-
-def test_https_to_a_plain_http_server_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = _lab(monkeypatch, serve(echo).port, ca_file=None)
-
-    with pytest.raises(ModelServerError, match="is it an http server"):
-        model.check()
-
-
-def test_a_missing_key_is_said_before_anything_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    for held in (None, "", "two words", "line\nend"):
-        monkeypatch.delenv("LAB_KEY", raising=False)
-        if held is not None:
-            monkeypatch.setenv("LAB_KEY", held)
-        with pytest.raises(EndpointRefusedError, match="environment variable LAB_KEY"):
-            _lab(monkeypatch, 1, ca_file=None, key="LAB_KEY")

@@ -1,0 +1,3 @@
+from tests.client.scripted_server import serve
+
+__all__ = ["serve"]
