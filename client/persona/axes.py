@@ -28,53 +28,50 @@ class Taste:
     pole: str
 
 
-_POLES: dict[Axis, tuple[str, str]] = {
-    Axis.EXPERTISE: ("expert", "plain"),
-    Axis.INFORMATIVENESS: ("detailed", "concise"),
-    Axis.TONE: ("formal", "friendly"),
-    Axis.STRUCTURE: ("list", "prose"),
+_CUES: dict[Axis, dict[str, str]] = {
+    Axis.EXPERTISE: {
+        "expert": r"experts?|technical\w*|specialists?|specialised|specialized|jargon|precise terms?"
+        r"|works in (?:the|this) field|knows (?:the|this) (?:field|subject)|advanced|in-depth knowledge|proficient",
+        "plain": r"beginners?|novices?|newcomers?|lay(?:man|person|people)|plain (?:words?|language)"
+        r"|simple (?:words?|language|explanations?|terms?)|everyday (?:words?|language|vocabulary)"
+        r"|new to (?:the|this)|non-?technical|knows little|basics",
+    },
+    Axis.INFORMATIVENESS: {
+        "detailed": r"detail(?:s|ed)?|thorough(?:ly)?|long(?:er)?|lengthy|wordy|full(?:er)?|in[- ]depth|comprehensive"
+        r"|elaborate|exhaustive|verbose",
+        "concise": r"short(?:er)?|brief(?:ly)?|concise(?:ly)?|succinct|quick|terse|to the point"
+        r"|only the (?:point|essentials|short point)|key points|summar(?:y|ies|ised|ized)|minimal",
+    },
+    Axis.TONE: {
+        "formal": r"formal(?:ly)?|professional(?:ly)?|serious|polite|sober|stiff|business-?like|academic tone",
+        "friendly": r"friendly|friend|casual(?:ly)?|warm|cheerful|relaxed|informal|chatty|playful|humou?r\w*"
+        r"|conversational",
+    },
+    Axis.STRUCTURE: {
+        "list": r"bullet(?:s|ed)?(?: points?| lists?)?|lists?|numbered|headings?|tables?|step[- ]by[- ]step"
+        r"|point by point|points one under the other|structured",
+        "prose": r"paragraphs?|prose|flowing|running text|full sentences|narrative|essay",
+    },
 }
-_CUES: dict[tuple[Axis, str], str] = {
-    (Axis.EXPERTISE, "expert"): r"experts?|technical\w*|specialists?|specialised|specialized|jargon|precise terms?"
-    r"|works in (?:the|this) field|knows (?:the|this) (?:field|subject)|advanced|in-depth knowledge|proficient",
-    (Axis.EXPERTISE, "plain"): r"beginners?|novices?|newcomers?|lay(?:man|person|people)|plain (?:words?|language)"
-    r"|simple (?:words?|language|explanations?|terms?)|everyday (?:words?|language|vocabulary)|new to (?:the|this)"
-    r"|non-?technical|knows little|basics",
-    (Axis.INFORMATIVENESS, "detailed"): r"detail(?:s|ed)?|thorough(?:ly)?|long(?:er)?|lengthy|wordy|full(?:er)?"
-    r"|in[- ]depth|comprehensive|elaborate|exhaustive|verbose",
-    (Axis.INFORMATIVENESS, "concise"): r"short(?:er)?|brief(?:ly)?|concise(?:ly)?|succinct|quick|terse|to the point"
-    r"|only the (?:point|essentials|short point)|key points|summar(?:y|ies|ised|ized)|minimal",
-    (Axis.TONE, "formal"): r"formal(?:ly)?|professional(?:ly)?|serious|polite|sober|stiff|business-?like|academic tone",
-    (Axis.TONE, "friendly"): r"friendly|friend|casual(?:ly)?|warm|cheerful|relaxed|informal|chatty|playful|humou?r\w*"
-    r"|conversational",
-    (
-        Axis.STRUCTURE,
-        "list",
-    ): r"bullet(?:s|ed)?(?: points?| lists?)?|lists?|numbered|headings?|tables?|step[- ]by[- ]step"
-    r"|point by point|points one under the other|structured",
-    (Axis.STRUCTURE, "prose"): r"paragraphs?|prose|flowing|running text|full sentences|narrative|essay",
-}
-_CUE = {taste: re.compile(rf"\b(?:{words})\b") for taste, words in _CUES.items()}
+_CUE = {(axis, pole): re.compile(rf"\b(?:{words})\b") for axis, poles in _CUES.items() for pole, words in poles.items()}
 # Turns a cue into its opposite when it stands at most four words before it.
 _NEGATION = re.compile(
-    r"\b(?:no|not|never|without|avoids?|less|dislikes?|hates?|put off by|cannot stand|can't stand|too|rather than"
-    r"|instead of|over|tired of|does not want|doesn't want)\s+(?:\w+[\s-]+){0,3}$"
+    r"\b(?:no|not|never(?! minds?\b)|without|avoids?|less|dislikes?|hates?|put off by|cannot stand|can't stand"
+    r"|too|rather than|instead of|over|tired of|does not want|doesn't want)\s+(?:\w+[\s-]+){0,3}$"
 )
 
 
 def read_taste(statement: str) -> Taste | None:
-    """The taste that a statement is about; None where it names none, several axes alike, or both poles of one.
+    """The taste that a statement is about; None where it names none.
 
-    The first cue of a statement decides its axis when the cues that follow belong to the same axis and only say it the
-    other way round ("lists, not paragraphs"). A statement about several axes counts for the axis named most often.
+    Of several axes the one with most cues counts, of as many the first; of both poles likewise ("lists to paragraphs").
     """
     text = statement.lower().replace("’", "'")
     found: list[tuple[int, Axis, str]] = []
     for (axis, pole), cue in _CUE.items():
         for match in cue.finditer(text):
             before = text[: match.start()]
-            negated = _NEGATION.search(before) is not None and "minds a" not in before
-            found.append((match.start(), axis, _other(axis, pole) if negated else pole))
+            found.append((match.start(), axis, _other(axis, pole) if _NEGATION.search(before) else pole))
     counts = {axis: sum(one == axis for _, one, _ in found) for axis in {axis for _, axis, _ in found}}
     if not counts:
         return None
@@ -87,5 +84,5 @@ def read_taste(statement: str) -> Taste | None:
 
 
 def _other(axis: Axis, pole: str) -> str:
-    first, second = _POLES[axis]
+    first, second = _CUES[axis]
     return second if pole == first else first

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from client.persona.inference import Observed, observe
-from client.persona.merging import Merging, merge
+from client.persona.merging import folded, merge
 from client.persona.statements import (
     MAX_STATEMENT_CHARACTERS,
     Evidence,
@@ -58,14 +58,12 @@ class PersonaBook:
         read: conversation id → what was read of it.
         written: the user's own and locked statements.
         struck: texts of statements that must not be stated again.
-        merging: how observations are weighed.
     """
 
     reader: str = ""
     read: Mapping[str, _Read] = field(default_factory=dict)
     written: tuple[Statement, ...] = ()
     struck: tuple[str, ...] = ()
-    merging: Merging = field(default_factory=Merging)
 
     def __repr__(self) -> str:
         return f"PersonaBook({len(self.read)} conversations, {len(self.written)} written statements)"
@@ -102,16 +100,6 @@ class PersonaBook:
             progress(start + len(part))
         return replace(self, reader=reader, read=kept)
 
-    def with_observed(
-        self, conversations: Sequence[Conversation], observed: Sequence[Observed], reader: str
-    ) -> PersonaBook:
-        """The book after reading that was done elsewhere, as for many simulated users at once."""
-        read = {
-            one.conversation_id: _Read(digest=_digest(one), observed=found)
-            for one, found in zip(conversations, observed, strict=True)
-        }
-        return replace(self, reader=reader, read=read)
-
     def persona(self, *, before: datetime | None = None) -> Persona:
         """What is stated of the user.
 
@@ -127,7 +115,7 @@ class PersonaBook:
         ]
         struck = [Statement(text=text) for text in self.struck]
         above = [*self.written, *struck]
-        inferred = [one for one in merge(observations, self.merging).statements if not _covered(one, above)]
+        inferred = [one for one in merge(observations).statements if not _covered(one, above)]
         return Persona(statements=in_order([*self.written, *inferred]))
 
     def dropped(self) -> Counter[StatementDropped]:
@@ -150,7 +138,9 @@ class PersonaBook:
             raise PersonaBookError(f"a statement has 1 to {MAX_STATEMENT_CHARACTERS} characters")
         statement = Statement(text=text, locked=True, source="user")
         kept = [one for one in self.written if not _about_the_same(one, statement)]
-        return replace(self, written=(*kept, statement), struck=tuple(one for one in self.struck if one != text))
+        return replace(
+            self, written=(*kept, statement), struck=tuple(one for one in self.struck if folded(one) != folded(text))
+        )
 
     def lock(self, number: int) -> PersonaBook:
         """The book with statement `number` (from 1, of `persona()`) as it is now, whatever is said later.
@@ -285,7 +275,7 @@ def _covered(statement: Statement, above: Sequence[Statement]) -> bool:
 
 
 def _about_the_same(first: Statement, second: Statement) -> bool:
-    if first.text == second.text:
+    if folded(first.text) == folded(second.text):
         return True
     return first.taste is not None and second.taste is not None and first.taste.axis == second.taste.axis
 

@@ -51,22 +51,20 @@ class Observed:
         return f"Observed({len(self.observations)} observations)"
 
 
-def observe(
-    conversations: Sequence[Conversation], model: ReplyGenerator, *, batch_size: int = 64, seed: int = 0
-) -> list[Observed]:
+def observe(conversations: Sequence[Conversation], model: ReplyGenerator, *, batch_size: int = 64) -> list[Observed]:
     """What each conversation says of its user, one `Observed` a conversation, in the order given.
 
     Conversations are independent, so those of many simulated users may share a call. An answer that was cut off keeps
     its whole sentences only.
     """
-    whole = _ask([said(one) for one in conversations], model, batch_size, seed)
+    whole = _ask([said(one) for one in conversations], model, batch_size)
     checked = [_check(statements) for statements in whole]
     prefixes: list[tuple[int, int]] = []
     for place, (kept, _) in enumerate(checked):
         turns = _user_turns(conversations[place])
         if kept and len(turns) > 1:
             prefixes += [(place, count) for count in range(1, len(turns))]
-    earlier = _ask([said(conversations[place])[:count] for place, count in prefixes], model, batch_size, seed)
+    earlier = _ask([said(conversations[place])[:count] for place, count in prefixes], model, batch_size)
     first_said: dict[tuple[int, str], int] = {}
     for (place, count), statements in zip(prefixes, earlier, strict=True):
         for text in statements:
@@ -135,12 +133,10 @@ def _check(statements: Sequence[str]) -> tuple[list[str], Counter[StatementDropp
     return kept, dropped
 
 
-def _ask(messages: Sequence[Sequence[Message]], model: ReplyGenerator, batch_size: int, seed: int) -> list[list[str]]:
+def _ask(messages: Sequence[Sequence[Message]], model: ReplyGenerator, batch_size: int) -> list[list[str]]:
     prompts = [state_persona([turns]) for turns in messages if turns]
     replies = iter(
-        model.generate_replies(prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=batch_size, seed=seed)
-        if prompts
-        else []
+        model.generate_replies(prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=batch_size) if prompts else []
     )
     answers: list[list[str]] = []
     for turns in messages:

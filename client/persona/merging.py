@@ -47,7 +47,7 @@ def merge(observations: Sequence[Observation], merging: Merging | None = None) -
     for one in sorted(observations, key=_by_date):
         taste = read_taste(one.text)
         if taste is None:
-            open_ones[_folded(one.text)].append(one)
+            open_ones[folded(one.text)].append(one)
         else:
             by_taste[taste.axis][taste.pole].append(one)
     statements = []
@@ -84,6 +84,7 @@ def _by_date(observation: Observation) -> tuple[bool, float, str, int, str]:
     return evidence.date is not None, stamp, evidence.conversation_id, evidence.turn, observation.text
 
 
-def _folded(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(sign if sign.isalnum() else " " for sign in folded).split()) or folded
+def folded(text: str) -> str:
+    """The text without what does not make another statement of it: case, width, punctuation."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(sign if sign.isalnum() else " " for sign in plain).split()) or plain

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from client.persona.book import PersonaBook
-from client.persona.inference import observe
+from client.persona.inference import Observed, observe
+from client.persona.merging import merge
 from shared.conversation import Conversation
 from shared.generation import ReplyGenerator
 from simulations.population.embedded.history import LoggedExchange, history, speaker
@@ -86,30 +86,25 @@ def simulated_users(
             SimulatedUser(user=person, log=log, persona=person.persona)
             for person, log in zip(people, logs, strict=True)
         ]
-    books = infer_books([tuple(entry.conversation for entry in log) for log in logs], model, progress=progress)
+    observed = _observe([entry.conversation for log in logs for entry in log], model, progress)
+    personas = []
+    for place in range(users):
+        of_user = observed[place * history_length : (place + 1) * history_length]
+        personas.append(merge([one for found in of_user for one in found.observations]).to_text())
     return [
-        SimulatedUser(user=person, log=log, persona=book.persona().to_text())
-        for person, log, book in zip(people, logs, books, strict=True)
+        SimulatedUser(user=person, log=log, persona=persona)
+        for person, log, persona in zip(people, logs, personas, strict=True)
     ]
 
 
-def infer_books(
-    histories: Sequence[Sequence[Conversation]],
-    model: ReplyGenerator,
-    *,
-    progress: Callable[[float], None] = lambda _: None,
-) -> list[PersonaBook]:
-    """A persona book for each history, as `PersonaBook.update` would make it one by one."""
-    everything = [conversation for one in histories for conversation in one]
-    observed = []
-    for start in range(0, len(everything), _AT_ONCE):
-        observed += observe(everything[start : start + _AT_ONCE], model, batch_size=_BATCH)
-        progress(len(observed) / len(everything))
-    books, place = [], 0
-    for one in histories:
-        books.append(PersonaBook().with_observed(one, observed[place : place + len(one)], model.name))
-        place += len(one)
-    return books
+def _observe(
+    conversations: Sequence[Conversation], model: ReplyGenerator, progress: Callable[[float], None]
+) -> list[Observed]:
+    observed: list[Observed] = []
+    for start in range(0, len(conversations), _AT_ONCE):
+        observed += observe(conversations[start : start + _AT_ONCE], model, batch_size=_BATCH)
+        progress(len(observed) / len(conversations))
+    return observed
 
 
 def persona_accuracy(users: Sequence[SimulatedUser]) -> PersonaAccuracy:

@@ -83,6 +83,13 @@ def test_what_the_user_writes_stands_above_and_what_is_struck_stays_away(model: 
     assert texts(again) == ["Wants every detail."]
 
 
+def test_what_is_struck_stays_away_in_other_case_and_punctuation() -> None:
+    said = iter(["Prefers metric units.", "prefers metric units"])
+    model = Writer(lambda _turns, _sample: next(said))
+    book = PersonaBook().update([on_day(1, "x")], model).strike(1)
+    assert texts(book.update([on_day(1, "x"), on_day(2, "y")], model)) == []
+
+
 def test_a_locked_statement_outlives_new_tastes(model: Writer) -> None:
     book = PersonaBook().update([on_day(1, "short")], model).lock(1)
     later = book.update([on_day(1, "short"), *(on_day(day, "long") for day in range(300, 305))], model)
