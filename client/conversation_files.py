@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.conversation import Conversation
-from shared.preference_files import PreferenceFileError, read_lines
+from shared.preference_files import MAX_ERRORS_LISTED, PreferenceFileError, read_lines
 from shared.preference_lines import JsonLine, PreferenceLineError, parse_json_line
 from shared.private_files import write_private
 
@@ -43,7 +43,7 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
             )
         seen.add(conversation.conversation_id)
     if twice:
-        raise PreferenceFileError(tuple(twice[:20]), len(twice))
+        raise PreferenceFileError(tuple(twice[:MAX_ERRORS_LISTED]), len(twice))
     return tuple(conversation for _, conversation in numbered)
 
 

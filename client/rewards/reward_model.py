@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from client.prompts import with_persona
 from client.rewards import Ranked
-from shared.chat_format import ChatFormat
+from shared.chat_format import ChatFormat, shorten_prompt
 from shared.conversation import Message
 from shared.language_model import pick_device
 
@@ -49,8 +49,8 @@ class SequenceRewardModel:
         self._max_tokens = min(int(limit), _TOKENS)
 
     def score(self, cases: Sequence[Ranked]) -> list[tuple[float, ...]]:
-        """(candidates,) logits of each case. Conversations that are too long lose their oldest tokens, persona first
-        excepted: the persona and the reply always stay.
+        """(candidates,) logits of each case. A conversation that is too long is cut from the left; the persona stays,
+        and of the reply what fits into half of the model's context.
 
         Raises:
             RewardModelError: a score that is not finite.
@@ -68,18 +68,10 @@ class SequenceRewardModel:
 
     def _encode(self, case: Ranked, reply: str) -> list[int]:
         turns = with_persona(case.prompt, case.persona)
-        answer = (Message(role="assistant", content=reply),)
-        while True:
-            ids = [*self._chat.encode_prompt(turns), *self._chat.encode_completion(turns, answer).ids]
-            spare = [place for place, turn in enumerate(turns[:-1]) if turn.role != "system"]
-            if len(ids) <= self._max_tokens or not spare:
-                break
-            turns = (*turns[: spare[0]], *turns[spare[0] + 1 :])
-        # What is still too long is one turn: its middle goes, so that persona and reply stay.
-        if len(ids) > self._max_tokens:
-            half = self._max_tokens // 2
-            ids = [*ids[:half], *ids[len(ids) - (self._max_tokens - half) :]]
-        return ids
+        answer = self._chat.encode_completion(turns, (Message(role="assistant", content=reply),)).ids
+        answer = answer[: self._max_tokens // 2]
+        prompt, _, _ = shorten_prompt(self._chat, turns, max_tokens=self._max_tokens - len(answer))
+        return [*prompt, *answer]
 
     def _score_batch(self, rows: Sequence[list[int]]) -> torch.Tensor:
         width = max(map(len, rows))
@@ -107,10 +99,12 @@ def load_reward_model(
     Raises:
         RewardModelError: no such model, hub out of reach, wrong files, or other than one output.
     """
+    is_directory = Path(name).expanduser().is_dir()
+    source = str(Path(name).expanduser()) if is_directory else name
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            name,
+            source,
             revision=revision,
             dtype=getattr(torch, dtype),
             output_loading_info=True,
@@ -119,12 +113,12 @@ def load_reward_model(
     except Exception as error:
         where = (
             "check that the directory holds config.json, tokenizer files and safetensors weights"
-            if Path(name).expanduser().is_dir()
+            if is_directory
             else "check the spelling (owner/name) and that the hub can be reached, or give a directory"
         )
         raise RewardModelError(f"cannot load the reward model {name!r} ({type(error).__name__}): {where}") from None
     if report["missing_keys"]:
         # A causal LM loads too, with a head of random weights, and would rank by chance.
         raise RewardModelError(f"{name!r} has no trained scoring head: it is not a reward model")
-    public = Path(name).name if Path(name).expanduser().is_dir() else name
+    public = Path(source).resolve().name if is_directory else name
     return SequenceRewardModel(name=public, model=model.to(pick_device(device)), tokenizer=tokenizer)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from rich.console import Console
@@ -167,12 +168,9 @@ def collect(directory: Path, *, names: Sequence[str], seeds: Sequence[int]) -> d
 
 
 def _figures(summary: Mapping[str, object]) -> dict[str, float]:
-    utility = summary["utility"]
-    data = summary["data"]
-    assert isinstance(utility, dict)  # noqa: S101
-    assert isinstance(data, dict)  # noqa: S101
+    utility = cast("Mapping[str, Mapping[str, float]]", summary["utility"])
     found = {
-        "pairs": float(data["pairs"]),
+        "pairs": cast("Mapping[str, float]", summary["data"])["pairs"],
         "own_minus_other": utility["own_minus_other_win_rate_greedy"]["tuned"],
         "style_fit_base": utility["style_fit_greedy"]["base"],
         "style_fit": utility["style_fit_greedy"]["own_persona"],
@@ -186,10 +184,7 @@ def _figures(summary: Mapping[str, object]) -> dict[str, float]:
 
 
 def _interval(summary: Mapping[str, object]) -> list[float]:
-    utility = summary["utility"]
-    assert isinstance(utility, dict)  # noqa: S101
-    interval: list[float] = utility["win_rate_greedy"]["ci95"]
-    return interval
+    return cast("Mapping[str, Mapping[str, list[float]]]", summary["utility"])["win_rate_greedy"]["ci95"]
 
 
 def _path(directory: Path, name: str, seed: int) -> Path:
