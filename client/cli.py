@@ -1,4 +1,6 @@
-"""`tacit`: what a person types on their own device. Nothing here sends anything anywhere.
+"""`tacit`: what a person types on their own device.
+
+Nothing here sends anything anywhere, but for `tacit pairs --server NAME` with a server of the user's own policy file.
 
 PyTorch and the rest are imported by the commands that use them, so that `--help` answers at once.
 """
@@ -84,7 +86,8 @@ def train(
     """Train an adapter of your own on your own pairs, alone. It stays here: no one else gets it."""
     import numpy as np
 
-    from client.training import TrainingConfig, pair_margins, train_locally
+    from client.pair_scores import pair_margins
+    from client.training import TrainingConfig, train_locally
     from shared.adapter import AdapterConfig, attach_adapter
     from shared.language_model import ModelConfig, load_language_model
     from shared.privacy.noise import SeededTestNoise

@@ -1,4 +1,6 @@
-"""`tacit persona` and `tacit pairs`: what the device makes of its user's conversations. Nothing leaves the device.
+"""`tacit persona` and `tacit pairs`: what the device makes of its user's conversations.
+
+Nothing leaves the device, unless the user names a server of their policy file to rewrite and judge.
 
 PyTorch and the rest are imported by the commands that use them.
 """
@@ -81,7 +83,7 @@ def persona(
 
 def pairs(
     conversations: _Conversations,
-    out_file: Annotated[Path, typer.Option("--out", help="File for the pairs; only you can read it.")],
+    out_file: Annotated[Path, typer.Option("--out", help="New file for the pairs; only you can read it.")],
     book: _Book = Path("persona.json"),
     model: _Model = "tacit-tiny",
     server: Annotated[
@@ -109,6 +111,7 @@ def pairs(
         bool, typer.Option("--user-agnostic", help="Ablation: rank without your persona.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of what is drawn and sampled.", min=0)] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of pairs that is there.")] = False,
 ) -> None:
     """Make preference pairs from your conversations, and say why others were not made.
 
@@ -126,7 +129,9 @@ def pairs(
     from shared.preference_files import write_preference_lines
     from shared.preference_lines import PreferenceLine
 
-    with _explained():
+    with _explained("your pairs were not written"):
+        if out_file.exists() and not overwrite:
+            raise FileExistsError(f"{out_file} is there already: name a new file, or add --overwrite")
         history = read_conversations(conversations)
         own = load_language_model(ModelConfig(name=model))
         models = Models(
@@ -153,7 +158,7 @@ def pairs(
                 models,
                 config,
                 seed=seed,
-                progress=lambda stage: status.update(stage),
+                progress=status.update,
             )[0]
         write_preference_lines(out_file, [PreferenceLine(pair=pair) for pair in report.pairs])
         _show_report(report)
@@ -223,14 +228,15 @@ def _show_persona(book: PersonaBook) -> None:
     if not statements:
         out.print("nothing is known of you yet", highlight=False)
     table = Table(show_edge=False)
-    for name in ("", "statement", "sure", "from"):
+    for name in ("", "statement", "sure", "last said", "from"):
         table.add_column(name)
     for number, one in enumerate(statements, start=1):
         places = ", ".join(f"{found.conversation_id} turn {found.turn}" for found in one.evidence[-3:])
         more = f" and {len(one.evidence) - 3} more" if len(one.evidence) > 3 else ""
         source = "you wrote it" if one.source == "user" else f"{places}{more}"
         lock = " (locked)" if one.locked else ""
-        table.add_row(str(number), Text(one.text), f"{one.confidence:.0%}", Text(source + lock))
+        date = one.date.date().isoformat() if one.date is not None else ""
+        table.add_row(str(number), Text(one.text), f"{one.confidence:.0%}", date, Text(source + lock))
     if statements:
         out.print(table)
     dropped = book.dropped()
@@ -274,5 +280,5 @@ def _expected() -> tuple[type[Exception], ...]:
     )
 
 
-def _explained() -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted="nothing was written")
+def _explained(interrupted: str = "your persona is as it was") -> AbstractContextManager[None]:
+    return explained(_expected, err, interrupted=interrupted)

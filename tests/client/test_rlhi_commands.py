@@ -89,6 +89,16 @@ def test_what_would_send_words_away_or_cannot_be_is_refused_before_anything_is_r
     assert not out.exists()
 
 
+def test_pairs_that_are_there_are_not_written_over(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    out.write_text("mine", encoding="utf-8")
+    arguments = ["pairs", str(home / "conversations.jsonl"), "--out", str(out), "--book", str(home / "persona.json")]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 1
+    assert "--overwrite" in shown.output
+    assert out.read_text(encoding="utf-8") == "mine"
+
+
 def test_a_malformed_conversation_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text('{"conversation_id": "a", "messages": "secret"}\n', encoding="utf-8")
     shown = CliRunner().invoke(app, ["persona", str(tmp_path / "c.jsonl"), "--book", str(tmp_path / "p.json")])
