@@ -19,14 +19,15 @@ from shared.conversation import Origin, PreferencePair
 class Reason(StrEnum):
     """Why a pair may not train."""
 
-    TRUNCATED = "the better reply was cut off"
+    TRUNCATED = "a reply was cut off"
     EMPTY = "a reply is empty"
     DEGENERATE = "the better reply repeats itself"
     NO_LONGER_APPLIES = "the feedback does not apply to the model's own reply"
     NOT_DIFFERENT = "the replies hardly differ"
     NOT_HEEDED = "the rewrite does not heed the feedback"
     SMALL_MARGIN = "the reward hardly tells the replies apart"
-    HARMFUL = "the feedback or the better reply is harmful"
+    TOO_LONG = "a reply is too long for the model"
+    HARMFUL = "the request, the feedback or the better reply is harmful"
     INJECTION = "the text gives instructions to the pipeline"
     NEAR_DUPLICATE = "nearly the same as another pair"
 
@@ -58,7 +59,7 @@ class MadePair:
     Attributes:
         pair: the pair.
         conversation_id, turn: where its request is in the history.
-        finished: whether the better reply came to its end.
+        finished: whether both replies came to their end.
         feedback: of a rewrite, what the user said; else None.
         heeding: of a rewrite, nats per token, see `FilterConfig`; None where it was not measured.
         margin: of a reward pair.
@@ -127,12 +128,13 @@ def _rejected(made: MadePair) -> str:
 
 
 def _is_injected(made: MadePair, _: FilterConfig) -> bool:
-    said = [made.feedback or "", made.pair.prompt[-1].content, _chosen(made)]
+    # All that the model reads when the pair trains: an earlier turn of an imported conversation may hold anything.
+    said = [made.feedback or "", *(message.content for message in made.pair.prompt), _chosen(made)]
     return any(injection_signs(text) for text in said)
 
 
 def _is_harmful(made: MadePair, _: FilterConfig) -> bool:
-    return any(harmful(text) for text in (made.feedback or "", _chosen(made)))
+    return any(harmful(text) for text in (made.feedback or "", made.pair.prompt[-1].content, _chosen(made)))
 
 
 def _is_unheeded(made: MadePair, config: FilterConfig) -> bool:

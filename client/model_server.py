@@ -1,8 +1,8 @@
 """A model behind a local OpenAI-compatible server (Ollama, llama.cpp, vLLM, LM Studio), for rewriting and judging.
 
-`ModelServer` is a `TextGenerator` and a `ReplyGenerator` of `shared.causal_lm`, over `POST /chat/completions`. It only
-writes. Such a server gives no log-probability of a text that it is handed, so the mutual-information reward, reference
-log-probabilities and training need the model in this process. Where text may go is decided by `client.endpoint_policy`.
+`ModelServer` is a `ReplyGenerator` of `shared.generation`, over `POST /chat/completions`. It only writes: such a server
+gives no log-probability of a text that it is handed, so the mutual-information reward, reference log-probabilities and
+training need the model in this process. Where text may go is decided by `client.endpoint_policy`.
 
 What a server on this machine does with a text cannot be seen from here. One case can be told and is refused: an Ollama
 model that runs on Ollama's own servers. One that cannot be told: a server that cuts prompts to its context in silence,
@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import NoReturn
+from typing import NoReturn, Unpack
 
 from client.endpoint_policy import Endpoint, EndpointRefusedError
 from client.model_connection import ModelConnection, RequestFailure, ServerLimits
 from shared.conversation import Message
-from shared.generation import GeneratedReply
-
-_LOG = logging.getLogger(__name__)
+from shared.generation import GeneratedReply, GenerationSettings, texts_of
 
 _SEEDS = 2**31 - 1  # what every server takes; 0 means "any" to some
 _NO_SUCH_PARAMETER = (400, 422, 500, 501)  # how servers say that they do not know `n`
@@ -107,29 +104,10 @@ class ModelServer:
             self._check()
 
     def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
     ) -> list[list[str]]:
-        """The texts alone, cut ones among them (a warning counts those). Arguments, order and errors as
-        `generate_replies`, which is what to call where the text is to be trained on."""
-        replies = self.generate_replies(
-            conversations,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            samples=samples,
-            seed=seed,
-            batch_size=batch_size,
-        )
-        cut = sum(not reply.finished for of_one in replies for reply in of_one)
-        if cut:
-            _LOG.warning("%d of %d replies of %s were cut short", cut, len(replies) * samples, self.name)
-        return [[reply.text for reply in of_one] for of_one in replies]
+        """The texts of `generate_replies`, cut ones among them: what is to be trained on must ask for replies."""
+        return texts_of(self.generate_replies(conversations, **settings))
 
     def generate_replies(
         self,

@@ -27,11 +27,15 @@ from client.rewards import Reward
 from client.rewards.mutual_information import heeding
 from client.rewrites import Dissatisfaction, RewriteMode, rewrite
 from shared.conversation import Conversation, Message, Origin, PreferencePair
-from shared.generation import CompletionScorer, GeneratedReply, ReplyGenerator, TextGenerator
+from shared.generation import CompletionScorer, GeneratedReply, ReplyGenerator
 
 
-class OwnModel(ReplyGenerator, TextGenerator, CompletionScorer, Protocol):
+class OwnModel(ReplyGenerator, CompletionScorer, Protocol):
     """The device's own model: it writes, and its log-probabilities can be asked for."""
+
+    def holds(self, reply: str) -> bool:
+        """Whether a reply leaves the model room for a prompt."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +158,10 @@ def make_pairs(
     progress("sampling and ranking candidates")
     rewards = _make_rewards(requests, histories, models, config, seed)
     progress("filtering")
-    return [
-        _report(
-            [made for user, made in (*rewrites, *rewards) if user == index],
-            labelled[index],
-            config,
-        )
-        for index in range(len(histories))
-    ]
+    outcomes: list[list[_Outcome]] = [[] for _ in histories]
+    for user, outcome in (*rewrites, *rewards):
+        outcomes[user].append(outcome)
+    return [_report(of_user, labels, config) for of_user, labels in zip(outcomes, labelled, strict=True)]
 
 
 _Outcome = tuple[MadePair | None, Origin, Reason | None]
@@ -195,24 +195,34 @@ def _make_rewrites(
         batch_size=config.batch_size,
     )
     made = [
-        (place.user, _rewrite_pair(place, case, reply))
-        for place, case, reply in zip(places, cases, redone, strict=True)
+        (place.user, _rewrite_pair(place, case, replies[0], reply, models.own, config))
+        for place, case, replies, reply in zip(places, cases, own, redone, strict=True)
     ]
     if config.rewrite_mode == "from-scratch" or not config.filter.enabled:
         return made
     return _measure_heeding(made, models.own)
 
 
-def _rewrite_pair(place: Place, case: Dissatisfaction, reply: GeneratedReply) -> _Outcome:
+def _rewrite_pair(
+    place: Place,
+    case: Dissatisfaction,
+    original: GeneratedReply,
+    reply: GeneratedReply,
+    model: OwnModel,
+    config: PairMakingConfig,
+) -> _Outcome:
     if not case.original.strip() or not reply.text.strip():
         return None, "rewrite", Reason.EMPTY
     if reply.text == case.original:
-        return None, "rewrite", Reason.NO_LONGER_APPLIES
+        was_asked = config.rewrite_mode == "feedback"
+        return None, "rewrite", Reason.NO_LONGER_APPLIES if was_asked else Reason.NOT_DIFFERENT
+    if not model.holds(reply.text):  # another model wrote it, and counts its tokens otherwise
+        return None, "rewrite", Reason.TOO_LONG
     made = MadePair(
         pair=_pair(place.prompt, case.persona, reply.text, case.original, "rewrite"),
         conversation_id=place.conversation.conversation_id,
         turn=place.turn,
-        finished=reply.finished,
+        finished=original.finished and reply.finished,
         feedback=case.feedback,
     )
     return made, "rewrite", None

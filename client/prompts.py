@@ -123,11 +123,10 @@ def judge_replies(conversation: Sequence[Message], persona: str | None, first: s
 
 def read_verdict(answer: str) -> Literal["A", "B"] | None:
     """The letter that a judge's answer begins with, or None."""
-    letter = answer.strip().lstrip("*([\"'").removeprefix("Reply ")[:1]
-    rest = answer.strip().lstrip("*([\"'").removeprefix("Reply ")[1:2]
-    if rest.isalnum() or letter not in ("A", "B"):
+    said = answer.strip().lstrip("*([\"'").removeprefix("Reply ")
+    if said[1:2].isalnum():
         return None
-    return "A" if letter == "A" else "B"
+    return "A" if said[:1] == "A" else "B" if said[:1] == "B" else None
 
 
 def _require_reply(conversation: Sequence[Message]) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
 from shared.conversation import Message
 from shared.decoding import Decoding, UndecodableModelError, decode, uniform_draws
-from shared.generation import CompletionScores, GeneratedReply
+from shared.generation import CompletionScores, GeneratedReply, GenerationSettings, texts_of
 
 _FALLBACK_CONTEXT = 2048
 # Where a configuration was read from and how it is run: the same weights must hash the same on every device.
@@ -80,25 +81,10 @@ class LanguageModel:
         return tokens.ids, tokens.scored
 
     def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
     ) -> list[list[str]]:
         """The texts of `generate_replies`."""
-        replies = self.generate_replies(
-            conversations,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            samples=samples,
-            seed=seed,
-            batch_size=batch_size,
-        )
-        return [[reply.text for reply in samples_of_one] for samples_of_one in replies]
+        return texts_of(self.generate_replies(conversations, **settings))
 
     def generate_replies(
         self,
@@ -149,11 +135,13 @@ class LanguageModel:
         )
         for start in range(0, len(order), per_batch):
             batch = order[start : start + per_batch]
-            draws = [uniform_draws(seed, index, sample, max_new_tokens) for index in batch for sample in range(samples)]
+            draws = (
+                [uniform_draws(seed, index, sample, max_new_tokens) for index in batch for sample in range(samples)]
+                if temperature > 0
+                else None
+            )
             try:
-                decoded = decode(
-                    self.model, [prompts[index] for index in batch], draws if temperature > 0 else None, settings
-                )
+                decoded = decode(self.model, [prompts[index] for index in batch], draws, settings)
             except UndecodableModelError:
                 raise LanguageModelError(
                     f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
@@ -172,20 +160,17 @@ class LanguageModel:
     def score(
         self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
     ) -> CompletionScores:
-        """Log-probabilities of completions, one row each, with their token counts. Nothing is cut.
+        """Log-probabilities of completions, one row each, with their token counts.
+
+        Prompts too long for the context are cut from the left, as for generation; completions are never cut.
 
         Raises:
-            ValueError: unequal lengths, or a row longer than the context.
+            ValueError: unequal lengths, or a completion that leaves no room for a prompt.
             ChatTemplateError: the template cannot express a conversation.
         """
         if len(prompts) != len(completions):
             raise ValueError("log-probabilities need one completion per prompt")
-        rows = [
-            (self.encode_prompt(prompt), self.chat.encode_completion(prompt, completion))
-            for prompt, completion in zip(prompts, completions, strict=True)
-        ]
-        if any(len(head) + len(tail.ids) > self.context_length for head, tail in rows):
-            raise ValueError(f"a conversation is longer than the context of {self.context_length} tokens")
+        rows = [self._fitted(prompt, completion) for prompt, completion in zip(prompts, completions, strict=True)]
         sums = torch.zeros(len(rows))
         counts = torch.tensor([sum(tail.scored) for _, tail in rows], dtype=torch.int64)
         order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1].ids))
@@ -194,6 +179,19 @@ class LanguageModel:
             with torch.inference_mode():
                 sums[batch] = self._score_batch([rows[index] for index in batch]).cpu()
         return CompletionScores(log_probabilities=sums, tokens=counts)
+
+    def holds(self, reply: str) -> bool:
+        """Whether a reply leaves at least half of the context to a prompt."""
+        return (
+            2 * len(self.tokenizer(reply, add_special_tokens=False, verbose=False)["input_ids"]) <= self.context_length
+        )
+
+    def _fitted(self, prompt: Sequence[Message], completion: Sequence[Message]) -> tuple[list[int], ScoredTokens]:
+        tail = self.chat.encode_completion(prompt, completion)
+        room = self.context_length - len(tail.ids)
+        if room < 1:
+            raise ValueError(f"a completion is longer than the context of {self.context_length} tokens")
+        return shorten_prompt(self.chat, prompt, max_tokens=room)[0], tail
 
     def scored_log_probabilities(
         self,

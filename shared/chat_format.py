@@ -79,7 +79,8 @@ class ChatFormat:
 
         A control token that somebody wrote into a message (`<|im_start|>`) is written with a space in it, so that it
         stays text: otherwise whoever writes a message, or the page that it was copied from, could open a turn in
-        another's name. Turns written as plain `User:` lines (`DEFAULT_CHAT_TEMPLATE`) have no such protection.
+        another's name. Turns written as plain `User:` lines (`DEFAULT_CHAT_TEMPLATE`) have no such protection. Halves
+        of surrogate pairs become "?".
 
         Raises:
             ChatTemplateError: the template refuses the order of the roles.
@@ -142,11 +143,9 @@ class ChatFormat:
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     def _defused(self, content: str) -> str:
-        return (
-            content
-            if self._control is None
-            else self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
-        )
+        # Half of a surrogate pair is no text: a tokenizer fails on it, and its error quotes the whole.
+        text = content.encode("utf-8", "replace").decode("utf-8")
+        return text if self._control is None else self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _tokenize(self, text: str) -> list[int]:
         # Not verbose: what is longer than the context is cut later, and said there.

@@ -61,7 +61,9 @@ def decode(
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         seen[row, width - len(prompt) :] = 1
     ids, seen = ids.to(device), seen.to(device)
-    uniform = None if draws is None else torch.tensor(np.stack(draws), device=device)
+    # Apple's GPUs have no float64.
+    precision = torch.float32 if device.type == "mps" else torch.float64
+    uniform = None if draws is None else torch.tensor(np.stack(draws), dtype=precision, device=device)
     stops = torch.tensor(settings.stops, dtype=torch.int64, device=device)
     cache = DynamicCache(config=model.config.get_text_config())
     positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
@@ -98,11 +100,11 @@ def pick(logits: Tensor, uniform: Tensor | None) -> Tensor:
 
     Args:
         logits: (rows, vocabulary), temperature applied.
-        uniform: (rows,) in [0, 1), or None.
+        uniform: (rows,) in [0, 1), in the precision to sum with; or None.
     """
     if uniform is None:
         return logits.argmax(dim=-1)
-    cumulative = torch.softmax(logits.double(), dim=-1).cumsum(dim=-1)
+    cumulative = torch.softmax(logits.to(uniform.dtype), dim=-1).cumsum(dim=-1)
     found = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None], right=True)[:, 0]
     return found.clamp(max=logits.shape[-1] - 1)
 

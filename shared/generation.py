@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Required, TypedDict, Unpack
 
 from shared.conversation import Message
 
@@ -37,6 +37,24 @@ class GeneratedReply:
         return f"GeneratedReply({len(self.text)} characters, finished={self.finished})"
 
 
+class GenerationSettings(TypedDict, total=False):
+    """How replies are written.
+
+    Attributes:
+        max_new_tokens: of a reply.
+        temperature: 0, the default, is greedy.
+        samples: replies a conversation, by default 1; more need a temperature above 0.
+        seed: of the sampling, by default 0.
+        batch_size: replies written together, samples included; by default 64.
+    """
+
+    max_new_tokens: Required[int]
+    temperature: float
+    samples: int
+    seed: int
+    batch_size: int
+
+
 class ReplyGenerator(Protocol):
     """A model that writes, and says whether it came to an end: what was cut off must never train."""
 
@@ -44,15 +62,15 @@ class ReplyGenerator(Protocol):
     def name(self) -> str: ...
 
     def generate_replies(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[GeneratedReply]]: ...
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
+    ) -> list[list[GeneratedReply]]:
+        """`samples` replies to each conversation, which ends with the user's message, in the order given."""
+        ...
+
+
+def texts_of(replies: Sequence[Sequence[GeneratedReply]]) -> list[list[str]]:
+    """The texts alone, for those who do not train on them."""
+    return [[reply.text for reply in samples] for samples in replies]
 
 
 class CompletionScorer(Protocol):
@@ -61,21 +79,3 @@ class CompletionScorer(Protocol):
     def score(
         self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
     ) -> CompletionScores: ...
-
-
-class TextGenerator(Protocol):
-    """What the pipeline asks of a model that only writes: a stand-in for it is a test's or another backend's."""
-
-    @property
-    def name(self) -> str: ...
-
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]: ...

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import torch
 
 from shared.conversation import Message
-from shared.generation import CompletionScores, GeneratedReply
+from shared.generation import CompletionScores, GeneratedReply, GenerationSettings
 
 
 class Writer:
@@ -27,36 +28,19 @@ class Writer:
         self.prompts: list[tuple[Message, ...]] = []
 
     def generate_replies(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
     ) -> list[list[GeneratedReply]]:
         self.prompts += [tuple(turns) for turns in conversations]
         return [
             [
                 GeneratedReply(text=text.removesuffix("…"), finished=not text.endswith("…"))
-                for text in (self._answer(turns, sample) for sample in range(samples))
+                for text in (self._answer(turns, sample) for sample in range(settings.get("samples", 1)))
             ]
             for turns in conversations
         ]
 
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]:
-        replies = self.generate_replies(conversations, max_new_tokens=max_new_tokens, samples=samples)
-        return [[reply.text for reply in one] for one in replies]
+    def holds(self, reply: str) -> bool:
+        return len(reply) < 10_000
 
     def score(
         self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16

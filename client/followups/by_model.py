@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from client.followups import FollowUp, FollowUpLabel
 from client.prompts import classify_follow_up, read_follow_up_kind
-from shared.conversation import Message
-from shared.generation import TextGenerator
+from shared.generation import ReplyGenerator
 
 MAX_NEW_TOKENS = 16  # the longest kind's name, in any tokenizer
 
@@ -15,7 +14,7 @@ MAX_NEW_TOKENS = 16  # the longest kind's name, in any tokenizer
 class ModelFollowUpClassifier:
     """Labels follow-ups by a model's greedy answer. The confidence is 1 for an answer that names one kind, else 0."""
 
-    def __init__(self, model: TextGenerator, *, batch_size: int = 64) -> None:
+    def __init__(self, model: ReplyGenerator, *, batch_size: int = 64) -> None:
         """Args:
             model: writes the answers.
             batch_size: answers written together.
@@ -36,22 +35,10 @@ class ModelFollowUpClassifier:
         """One label a follow-up, in their order; its kind is None where the model's answer names none or several."""
         if not followups:
             return []
-        answers = self._model.generate(
-            [
-                classify_follow_up([_well_formed(turn) for turn in followup.conversation], _encodable(followup.text))
-                for followup in followups
-            ],
+        answers = self._model.generate_replies(
+            [classify_follow_up(followup.conversation, followup.text) for followup in followups],
             max_new_tokens=MAX_NEW_TOKENS,
             batch_size=self._batch_size,
         )
-        kinds = [read_follow_up_kind(answer) for (answer,) in answers]
+        kinds = [read_follow_up_kind(answer.text) for (answer,) in answers]
         return [FollowUpLabel(kind=kind, confidence=float(kind is not None)) for kind in kinds]
-
-
-def _well_formed(message: Message) -> Message:
-    return Message(role=message.role, content=_encodable(message.content))
-
-
-def _encodable(text: str) -> str:
-    """The text with "?" for halves of surrogate pairs: a tokenizer would fail on them, and quote the text."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from client.prompts import judge_replies, read_verdict
 from client.rewards import Ranked
 from shared.conversation import Message
-from shared.generation import TextGenerator
+from shared.generation import ReplyGenerator, texts_of
 
 MAX_NEW_TOKENS = 8
 
@@ -51,7 +51,7 @@ class Verdict:
 class ModelJudge:
     """A judge over any model that writes, on this device or behind a local server."""
 
-    def __init__(self, model: TextGenerator, *, opponents: int = 3, batch_size: int = 32) -> None:
+    def __init__(self, model: ReplyGenerator, *, opponents: int = 3, batch_size: int = 32) -> None:
         """Args:
         opponents: how many others each candidate meets, at most; meeting k costs 2k answers a candidate.
         """
@@ -74,7 +74,9 @@ class ModelJudge:
             prompts.append(judge_replies(one.prompt, one.persona, one.first, one.second))
             prompts.append(judge_replies(one.prompt, one.persona, one.second, one.first))
         answers = (
-            self._model.generate(prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=self._batch_size) if prompts else []
+            texts_of(self._model.generate_replies(prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=self._batch_size))
+            if prompts
+            else []
         )
         verdicts = [Verdict(first_wins=0.5, consistent=True)] * len(comparisons)
         for number, place in enumerate(asked):

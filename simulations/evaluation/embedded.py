@@ -19,7 +19,7 @@ import numpy as np
 
 from client.prompts import with_persona
 from shared.conversation import Message
-from shared.generation import TextGenerator
+from shared.generation import ReplyGenerator
 from simulations.evaluation.statistics import bootstrap_interval
 from simulations.population.embedded.parser import Reading, read_reply
 from simulations.population.embedded.population import EmbeddedPopulation
@@ -35,7 +35,7 @@ class Tuned(Protocol):
     """A language model with an adapter that can be switched off."""
 
     @property
-    def language_model(self) -> TextGenerator: ...
+    def language_model(self) -> ReplyGenerator: ...
 
     def disabled(self) -> AbstractContextManager[None]: ...
 
@@ -121,7 +121,7 @@ def evaluate_embedded(
     population: EmbeddedPopulation,
     *,
     personas: Sequence[str | None] | None = None,
-    base_model: TextGenerator | None = None,
+    base_model: ReplyGenerator | None = None,
     questions_per_user: int = 2,
     temperatures: Sequence[float] = (0.0, 0.7),
     seed: int = 0,
@@ -214,16 +214,16 @@ def persona_prompts(
 
 
 def _reply(
-    model: TextGenerator, prompts: Sequence[_Prompt], temperature: float, seed: int, batch_size: int
+    model: ReplyGenerator, prompts: Sequence[_Prompt], temperature: float, seed: int, batch_size: int
 ) -> list[str]:
-    replies = model.generate(
+    replies = model.generate_replies(
         [prompt.turns for prompt in prompts],
         max_new_tokens=MAX_NEW_TOKENS,
         temperature=temperature,
         seed=seed,
         batch_size=batch_size,
     )
-    return [samples[0] for samples in replies]
+    return [samples[0].text for samples in replies]
 
 
 def _compare(

@@ -129,7 +129,8 @@ def evaluate_users(
         if judge is not None:
             # Whoever's persona the models saw, the reply is judged for the user who asks.
             own = [shown_persona(users, case.user, "own") for case in cases]
-            for question, known in (("personalization", True), ("overall", False)):
+            judged: tuple[tuple[Question, bool], ...] = (("personalization", True), ("overall", False))
+            for question, known in judged:
                 asked = [
                     Comparison(prompt=case.prompt, persona=persona if known else None, first=a, second=b)
                     for case, persona, a, b in zip(cases, own, *replies, strict=True)
@@ -137,7 +138,7 @@ def evaluate_users(
                 found = judge.compare(asked)
                 verdicts += len(found)
                 inconsistent += sum(not verdict.consistent for verdict in found)
-                preferred[condition, _QUESTION[question]] = np.array([verdict.first_wins for verdict in found])
+                preferred[condition, question] = np.array([verdict.first_wins for verdict in found])
     owners = [users[case.user].user.identity for case in cases]
     return UserEval(
         first=names[0],
@@ -162,9 +163,6 @@ def evaluate_users(
         },
         inconsistent=inconsistent / verdicts if verdicts else None,
     )
-
-
-_QUESTION: dict[str, Question] = {question: question for question in QUESTIONS}
 
 
 def shown_persona(users: Sequence[SimulatedUser], index: int, condition: Condition) -> str | None:

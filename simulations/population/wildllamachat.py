@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.conversation import Conversation, Message
-from shared.generation import GeneratedReply, ReplyGenerator, TextGenerator
+from shared.generation import ReplyGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,25 +28,24 @@ class RegeneratedConversations:
 
     Attributes:
         conversations: in the order given, with the ids and times given; only the assistant's texts differ.
-        truncated: replies that ended at the limit and not by themselves, in order; None where the model cannot tell.
+        truncated: replies that ended at the limit and not by themselves, in order.
         blank: replies that came out without any text, in order.
     """
 
     conversations: tuple[Conversation, ...]
-    truncated: tuple[TurnPlace, ...] | None
+    truncated: tuple[TurnPlace, ...]
     blank: tuple[TurnPlace, ...]
 
     def __repr__(self) -> str:
-        cut = "unknown" if self.truncated is None else len(self.truncated)
         return (
-            f"RegeneratedConversations({len(self.conversations)} conversations, {cut} truncated, "
+            f"RegeneratedConversations({len(self.conversations)} conversations, {len(self.truncated)} truncated, "
             f"{len(self.blank)} blank replies)"
         )
 
 
 def regenerate_assistant_turns(
     conversations: Sequence[Conversation],
-    model: TextGenerator | ReplyGenerator,
+    model: ReplyGenerator,
     *,
     max_new_tokens: int,
     temperature: float = 0.0,
@@ -61,11 +60,10 @@ def regenerate_assistant_turns(
 
     Args:
         conversations: any number; a user's last message without a reply stays as it is.
-        model: `LanguageModel`, or any model that writes. One that has `generate_replies` is asked by it, because it
-            says which replies were cut off.
+        model: `LanguageModel`, or any model that writes.
         max_new_tokens: the limit of a reply.
         temperature: 0 is greedy: the result then depends on nothing but model and conversation, up to float
-            differences between batches. Above 0 it also depends on `seed`, `batch_size` and the other conversations.
+            differences between batches. Above 0 it also depends on `seed` and the other conversations.
         seed: of the sampling.
         batch_size: replies decoded together.
 
@@ -75,7 +73,6 @@ def regenerate_assistant_turns(
     """
     replies = [_reply_places(index, conversation) for index, conversation in enumerate(conversations)]
     messages = [list(conversation.messages) for conversation in conversations]
-    tells_truncation = hasattr(model, "generate_replies")
     truncated: list[TurnPlace] = []
     blank: list[TurnPlace] = []
     for turn in range(max((len(places) for places in replies), default=0)):
@@ -84,17 +81,16 @@ def regenerate_assistant_turns(
             for index, places in enumerate(replies)
             if turn < len(places)
         ]
-        written = _write(
-            model,
+        written = model.generate_replies(
             [messages[place.conversation][: place.message] for place in wave],
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed + turn,  # the same noise in every wave would tie a conversation's replies together
             batch_size=batch_size,
         )
-        for place, reply in zip(wave, written, strict=True):
+        for place, (reply,) in zip(wave, written, strict=True):
             messages[place.conversation][place.message] = Message(role="assistant", content=reply.text)
-            if tells_truncation and not reply.finished:
+            if not reply.finished:
                 truncated.append(place)
             if not reply.text.strip():
                 blank.append(place)
@@ -103,30 +99,9 @@ def regenerate_assistant_turns(
             replace(conversation, messages=tuple(new))
             for conversation, new in zip(conversations, messages, strict=True)
         ),
-        truncated=_in_order(truncated) if tells_truncation else None,
+        truncated=_in_order(truncated),
         blank=_in_order(blank),
     )
-
-
-def _write(
-    model: TextGenerator | ReplyGenerator,
-    prompts: Sequence[Sequence[Message]],
-    *,
-    max_new_tokens: int,
-    temperature: float,
-    seed: int,
-    batch_size: int,
-) -> list[GeneratedReply]:
-    """One reply to each prompt; from a model that cannot tell, all of them finished."""
-    if hasattr(model, "generate_replies"):
-        replies = model.generate_replies(
-            prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, batch_size=batch_size
-        )
-        return [reply for (reply,) in replies]
-    texts = model.generate(
-        prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, batch_size=batch_size
-    )
-    return [GeneratedReply(text=text, finished=True) for (text,) in texts]
 
 
 def _reply_places(index: int, conversation: Conversation) -> list[int]:

@@ -13,7 +13,7 @@ from client.prompts import (
     state_persona,
 )
 from shared.conversation import Message
-from shared.generation import TextGenerator
+from shared.generation import ReplyGenerator, texts_of
 from simulations.evaluation.embedded import MAX_NEW_TOKENS, Condition, persona_prompts
 from simulations.population.embedded.followups import say, voice_feedback
 from simulations.population.embedded.grammar import plan_reply, word_reply
@@ -61,7 +61,7 @@ class BaseMeasures:
         return values
 
 
-def measure_base(model: TextGenerator, *, seed: int = 0, users: int = 64, cases: int = 200) -> BaseMeasures:
+def measure_base(model: ReplyGenerator, *, seed: int = 0, users: int = 64, cases: int = 200) -> BaseMeasures:
     """Measures a base model on `users` reporting users (two questions each) and `cases` of each pipeline task."""
     population = EmbeddedPopulation(seed=seed, users=users, split="reporting")
     greedy = {condition: _chat(model, population, condition, 0.0, seed) for condition in ("own", "none", "other")}
@@ -89,19 +89,18 @@ def measure_base(model: TextGenerator, *, seed: int = 0, users: int = 64, cases:
 
 
 def _chat(
-    model: TextGenerator, population: EmbeddedPopulation, condition: str, temperature: float, seed: int
+    model: ReplyGenerator, population: EmbeddedPopulation, condition: str, temperature: float, seed: int
 ) -> tuple[list[Reading], list[float]]:
     conditions: dict[str, Condition] = {"own": "own", "none": "none", "other": "other"}
     prompts = persona_prompts(population, conditions[condition], 2)
-    replies = model.generate(
-        [prompt.turns for prompt in prompts], max_new_tokens=MAX_NEW_TOKENS, temperature=temperature, seed=seed
-    )
+    asked = [prompt.turns for prompt in prompts]
+    replies = texts_of(model.generate_replies(asked, max_new_tokens=MAX_NEW_TOKENS, temperature=temperature, seed=seed))
     readings = [read_reply(reply[0], prompt.question) for reply, prompt in zip(replies, prompts, strict=True)]
     fits = [float(reading.fit(prompt.user.style)) for reading, prompt in zip(readings, prompts, strict=True)]
     return readings, fits
 
 
-def _rewrites(model: TextGenerator, cases: int, seed: int, *, held_out: bool) -> tuple[float, float]:
+def _rewrites(model: ReplyGenerator, cases: int, seed: int, *, held_out: bool) -> tuple[float, float]:
     rng = Random(f"tacit rewrite measure {seed}")
     prompts, wanted = [], []
     for _ in range(cases):
@@ -113,7 +112,7 @@ def _rewrites(model: TextGenerator, cases: int, seed: int, *, held_out: bool) ->
         turns = [_user(question), _assistant(word_reply(plan_reply(topic, rng), style))]
         prompts.append(rewrite_with_feedback(turns, voice_feedback(asked, rng, held_out=held_out)))
         wanted.append((question, axes, target))
-    replies = model.generate(prompts, max_new_tokens=MAX_NEW_TOKENS)
+    replies = texts_of(model.generate_replies(prompts, max_new_tokens=MAX_NEW_TOKENS))
     mended, kept = [], []
     for reply, (question, axes, target) in zip(replies, wanted, strict=True):
         reading = read_reply(reply[0], question)
@@ -122,7 +121,7 @@ def _rewrites(model: TextGenerator, cases: int, seed: int, *, held_out: bool) ->
     return _mean(mended), _mean(kept)
 
 
-def _follow_ups(model: TextGenerator, cases: int, seed: int, *, held_out: bool) -> float:
+def _follow_ups(model: ReplyGenerator, cases: int, seed: int, *, held_out: bool) -> float:
     rng = Random(f"tacit follow-up measure {seed}")
     prompts, truth = [], []
     for index in range(cases):
@@ -138,11 +137,11 @@ def _follow_ups(model: TextGenerator, cases: int, seed: int, *, held_out: bool) 
         turns = [_user(ask(topic, rng)), _assistant(word_reply(plan_reply(topic, rng), style))]
         prompts.append(classify_follow_up(turns, followup))
         truth.append(kind)
-    replies = model.generate(prompts, max_new_tokens=16)
+    replies = texts_of(model.generate_replies(prompts, max_new_tokens=16))
     return _mean([read_follow_up_kind(reply[0]) is kind for reply, kind in zip(replies, truth, strict=True)])
 
 
-def _personas(model: TextGenerator, cases: int, seed: int) -> tuple[float, float]:
+def _personas(model: ReplyGenerator, cases: int, seed: int) -> tuple[float, float]:
     rng = Random(f"tacit persona measure {seed}")
     prompts, truth = [], []
     for _ in range(cases):
@@ -157,7 +156,7 @@ def _personas(model: TextGenerator, cases: int, seed: int) -> tuple[float, float
         ]
         prompts.append(state_persona(said))
         truth.append({axis: wanted[axis] for axis in axes})
-    replies = model.generate(prompts, max_new_tokens=64)
+    replies = texts_of(model.generate_replies(prompts, max_new_tokens=64))
     found = [read_persona(reply[0]) for reply in replies]
     right = sum(len(stated.items() & known.items()) for stated, known in zip(found, truth, strict=True))
     return right / sum(map(len, truth)), right / max(1, sum(map(len, found)))

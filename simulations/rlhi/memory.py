@@ -11,19 +11,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import torch
 
 from server.whole_files import write_whole
 from shared.causal_lm import LanguageModel
 from shared.conversation import Message
-from shared.generation import CompletionScores, GeneratedReply
+from shared.generation import CompletionScores, GeneratedReply, GenerationSettings
 
 
 class RememberingModel:
     """`shared.causal_lm.LanguageModel`'s writing and scoring, each call done once.
 
-    Implements `client.pair_making.OwnModel` and `TextGenerator`.
+    Implements `client.pair_making.OwnModel`.
     """
 
     def __init__(self, model: LanguageModel, directory: Path) -> None:
@@ -44,50 +45,17 @@ class RememberingModel:
         return self._model.name
 
     def generate_replies(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
     ) -> list[list[GeneratedReply]]:
         # The batch size is not part of what is asked: it changes no reply but by rounding.
-        file = self._file("replies", [_plain(conversations), max_new_tokens, temperature, samples, seed])
+        asked = {name: value for name, value in settings.items() if name != "batch_size"}
+        file = self._file("replies", [_plain(conversations), asked])
         known = _read(file)
         if isinstance(known, list) and len(known) == len(conversations):
             return [[GeneratedReply(text=text, finished=end) for text, end in replies] for replies in known]
-        found = self._model.generate_replies(
-            conversations,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            samples=samples,
-            seed=seed,
-            batch_size=batch_size,
-        )
+        found = self._model.generate_replies(conversations, **settings)
         _write(file, [[[reply.text, reply.finished] for reply in replies] for replies in found])
         return found
-
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]:
-        replies = self.generate_replies(
-            conversations,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            samples=samples,
-            seed=seed,
-            batch_size=batch_size,
-        )
-        return [[reply.text for reply in one] for one in replies]
 
     def score(
         self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
@@ -100,8 +68,11 @@ class RememberingModel:
         _write(file, [found.log_probabilities.tolist(), found.tokens.tolist()])
         return found
 
+    def holds(self, reply: str) -> bool:
+        return self._model.holds(reply)
+
     def _file(self, kind: str, asked: object) -> Path:
-        digest = hashlib.sha256(json.dumps([kind, self._fingerprint, asked]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([kind, self._fingerprint, asked], sort_keys=True).encode()).hexdigest()
         return self._directory / f"{digest}.json"
 
 

@@ -15,7 +15,7 @@ from client.pair_making import Models, PairMakingConfig, UserHistory, make_pairs
 from client.rewards import Ranked
 from client.rewards.mutual_information import PersonaMutualInformation
 from shared.conversation import Conversation, Message
-from tests.tiny import message
+from tests.tiny import language_model, message
 from tests.writers import Writer, last_said
 
 
@@ -131,6 +131,33 @@ def test_a_cut_off_rewrite_never_trains() -> None:
 
     (report,) = make_pairs([UserHistory(conversations=HISTORY, persona=None)], models(Writer(cut)), PairMakingConfig())
     assert report.reasons()["rewrite", Reason.TRUNCATED] == 1
+
+
+def test_a_cut_off_original_never_trains() -> None:
+    def cut(turns: Sequence[Message], sample: int) -> str:
+        return answers(turns, sample) + ("" if "Redo" in turns[0].content else "…")
+
+    (report,) = make_pairs([UserHistory(conversations=HISTORY, persona=None)], models(Writer(cut)), PairMakingConfig())
+    assert report.reasons()["rewrite", Reason.TRUNCATED] == 1
+
+
+def test_a_rewrite_that_another_model_made_too_long_is_turned_away() -> None:
+    long = Writer(lambda _turns, _sample: "gas " * 5_000)
+    own = Writer(answers)
+    made = Models(own=own, classifier=ByWords(), rewriter=long, reward=Shorter())
+    (report,) = make_pairs([UserHistory(conversations=HISTORY, persona=None)], made, PairMakingConfig())
+    assert report.reasons()["rewrite", Reason.TOO_LONG] == 1
+
+
+def test_a_conversation_longer_than_the_models_context_still_makes_pairs() -> None:
+    own = language_model("llama")  # 256 tokens
+    own.chat.end_of_turn_ids = frozenset(range(40))  # its replies come to an end
+    talked = [text for place in range(12) for text in (f"How does bread {place} rise?", "Yeast eats sugar. " * 4)]
+    history = (talk("long", *talked, "What is salt?", "NaCl.", "shorter please"), talk("opening", "bread " * 200))
+    made = Models(own=own, classifier=ByWords(), rewriter=own, reward=PersonaMutualInformation(own))
+    config = PairMakingConfig(max_new_tokens=12, candidates=4)
+    (report,) = make_pairs([UserHistory(conversations=history, persona="Likes gas.")], made, config)
+    assert len(report.accepted) + len(report.rejected) == 3
 
 
 def test_reports_show_no_text() -> None:

@@ -9,7 +9,6 @@ from safetensors.torch import load_file, save_file
 
 import shared.language_model as seam
 from shared.decoding import pick
-from shared.generation import TextGenerator
 from shared.language_model import LanguageModelError, ModelConfig, load_language_model
 from tests.tiny import CONFIGS, STORIES, language_model, message, needs_stories, tokenizer
 
@@ -270,21 +269,9 @@ def test_log_probabilities_refuse_what_does_not_fit() -> None:
         model.log_probabilities([HELLO], [])
     with pytest.raises(ValueError, match="longer than the context"):
         model.log_probabilities([HELLO], [(message("assistant", "Yes, yes. " * 200),)])
+    assert not model.holds("Yes, yes. " * 200)
+    assert model.holds("Yes, yes.")
     assert model.log_probabilities([], []).shape == (0,)
-
-
-class _Parrot:
-    name = "parrot"
-
-    def generate(  # type: ignore[no-untyped-def]
-        self, conversations, *, max_new_tokens, temperature=0.0, samples=1, seed=0, batch_size=64
-    ) -> list[list[str]]:
-        return [[turns[-1].content] * samples for turns in conversations]
-
-
-def test_the_seam_takes_a_stand_in() -> None:
-    generators: list[TextGenerator] = [_Parrot(), language_model("llama")]
-    assert generators[0].generate([HELLO], max_new_tokens=1) == [["How does bread rise?"]]
 
 
 @needs_stories

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import pytest
 
@@ -10,6 +11,7 @@ from client.followups import FollowUpKind, FollowUpLabel
 from client.followups.by_model import MAX_NEW_TOKENS, ModelFollowUpClassifier
 from client.prompts import classify_follow_up
 from shared.conversation import Message
+from shared.generation import GeneratedReply, GenerationSettings
 from tests.client.followups.examples import ODD_TEXTS, follow_up
 from tests.tiny import language_model
 
@@ -22,22 +24,14 @@ class Answering:
     def __init__(self, answers: Sequence[str]) -> None:
         self.answers = list(answers)
         self.asked: list[Sequence[Message]] = []
-        self.settings: tuple[int, float, int] | None = None
+        self.settings: GenerationSettings | None = None
 
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]:
-        assert samples == 1
+    def generate_replies(
+        self, conversations: Sequence[Sequence[Message]], **settings: Unpack[GenerationSettings]
+    ) -> list[list[GeneratedReply]]:
         self.asked += conversations
-        self.settings = (max_new_tokens, temperature, batch_size)
-        return [[self.answers.pop(0)] for _ in conversations]
+        self.settings = settings
+        return [[GeneratedReply(text=self.answers.pop(0), finished=True)] for _ in conversations]
 
 
 def test_answers_become_labels_in_order() -> None:
@@ -59,7 +53,7 @@ def test_answers_become_labels_in_order() -> None:
 def test_it_asks_greedily_and_in_batches() -> None:
     model = Answering(["positive"])
     ModelFollowUpClassifier(model, batch_size=7).classify([follow_up("thanks")])
-    assert model.settings == (MAX_NEW_TOKENS, 0.0, 7)
+    assert model.settings == {"max_new_tokens": MAX_NEW_TOKENS, "batch_size": 7}
 
 
 def test_nothing_is_asked_about_nothing() -> None:

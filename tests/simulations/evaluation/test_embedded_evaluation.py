@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
+from typing import Unpack
 
 import pytest
 
 from shared.adapter import AdapterConfig, attach_adapter
 from shared.conversation import Message
+from shared.generation import GeneratedReply, GenerationSettings
 from shared.language_model import ModelConfig, load_language_model
 from simulations.evaluation.embedded import CONDITIONS, EmbeddedEvaluation, evaluate_embedded
 from simulations.population.embedded.grammar import plan_reply, word_reply
@@ -66,21 +68,15 @@ class Speakers:
         finally:
             self.speaker = self.tuned
 
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]:
+    def generate_replies(
+        self, conversations: Sequence[Sequence[Message]], **_: Unpack[GenerationSettings]
+    ) -> list[list[GeneratedReply]]:
         self.prompts += [tuple(turns) for turns in conversations]
-        return [
-            [self.speaker(turns[0].content if turns[0].role == "system" else "", turns[-1].content)] * samples
+        said = [
+            self.speaker(turns[0].content if turns[0].role == "system" else "", turns[-1].content)
             for turns in conversations
         ]
+        return [[GeneratedReply(text=text, finished=True)] for text in said]
 
 
 def evaluate(tuned: Speaker) -> EmbeddedEvaluation:

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from client.rewards.judge import ModelJudge
 from shared.conversation import Message
 from shared.generation import GeneratedReply
 from simulations.evaluation.user_eval import UserEval, evaluate_users
@@ -18,6 +19,7 @@ from simulations.population.embedded.personas import read_persona
 from simulations.population.embedded.style import DEFAULT_STYLE, Style
 from simulations.population.embedded.topics import topics
 from simulations.rlhi.personas import SimulatedUser, simulated_users
+from tests.writers import Writer
 
 
 @cache
@@ -125,6 +127,21 @@ def test_the_stated_need_is_counted_apart_from_what_is_preferred() -> None:
     assert needs["follow-up"].first.value == 1
     assert needs["follow-up"].second.value < 0.7
     assert needs["explicit"].first.value < 0.9
+
+
+def test_a_judge_decides_taste_and_overall_and_the_rule_what_was_asked() -> None:
+    def longer(turns: Sequence[Message], _: int) -> str:
+        first, second = turns[-1].content.split("Reply A:\n")[1].split("\n---\nReply B:\n")
+        return "A" if len(first) > len(second.split("\n---\n")[0]) else "B"
+
+    brief = Obeying(DEFAULT_STYLE.flipped("informativeness"))
+    judge = ModelJudge(Writer(longer))
+    found = evaluate_users(Obeying(), brief, users()[:6], names=("long", "brief"), judge=judge, seed=0)
+    assert found.judged_by == "judge writer"
+    assert found.inconsistent == 0
+    for question in ("personalization", "overall"):
+        assert found.win_rate("own", question).result.raw.value == 1, question
+    assert found.win_rate("own", "instruction following").result.raw.value < 1
 
 
 def test_a_figure_that_was_not_measured_is_refused() -> None:

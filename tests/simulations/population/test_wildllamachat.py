@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Unpack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.conversation import Conversation, Message
-from shared.generation import GeneratedReply
+from shared.generation import GeneratedReply, GenerationSettings
 from simulations.population.wildllamachat import TurnPlace, regenerate_assistant_turns
 from tests.tiny import language_model
 
@@ -30,39 +31,27 @@ class Echo:
     """Writes what it was shown, so that a test can see it; notes every call."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[int, int, float, int, int]] = []
+        self.calls: list[tuple[float, ...]] = []
 
     @property
     def name(self) -> str:
         return "echo"
 
-    def generate(
-        self,
-        conversations: Prompts,
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[str]]:
-        self.calls.append((len(conversations), max_new_tokens, temperature, seed, batch_size))
-        return [["<" + "|".join(message.content for message in turns) + ">"] for turns in conversations]
+    def generate_replies(
+        self, conversations: Prompts, **settings: Unpack[GenerationSettings]
+    ) -> list[list[GeneratedReply]]:
+        asked = settings["max_new_tokens"], settings["temperature"], settings["seed"], settings["batch_size"]
+        self.calls.append((len(conversations), *asked))
+        return [
+            [GeneratedReply(text="<" + "|".join(message.content for message in turns) + ">", finished=True)]
+            for turns in conversations
+        ]
 
 
 class Teller(Echo):
     """As `Echo`, but says that every reply to a prompt of more than one message was cut off, and is blank."""
 
-    def generate_replies(
-        self,
-        conversations: Prompts,
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        samples: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[list[GeneratedReply]]:
+    def generate_replies(self, conversations: Prompts, **_: Unpack[GenerationSettings]) -> list[list[GeneratedReply]]:
         return [
             [
                 GeneratedReply(text="first", finished=True)
@@ -82,7 +71,7 @@ def test_replies_are_written_in_order_on_the_models_own_history() -> None:
     assert [message.content for message in second.messages] == ["v1", "<v1>"]
     assert (first.conversation_id, first.started) == ("a", logged[0].started)
     assert model.calls == [(2, 7, 0.5, 3, 2), (1, 7, 0.5, 4, 2)]
-    assert made.truncated is None
+    assert made.truncated == ()
     assert made.blank == ()
     assert "u1" not in repr(made)
 
@@ -128,7 +117,6 @@ def test_a_real_model_gives_the_same_replies_twice_and_tells_what_it_cut() -> No
     made = regenerate_assistant_turns(logged, model, max_new_tokens=6)
     again = regenerate_assistant_turns(logged, model, max_new_tokens=6)
     assert made == again
-    assert made.truncated is not None
     assert "OLD" not in {message.content for one in made.conversations for message in one.messages}
     first = model.generate_replies([logged[0].messages[:1]], max_new_tokens=6)[0][0]
     assert made.conversations[0].messages[1].content == first.text

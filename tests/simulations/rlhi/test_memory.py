@@ -53,14 +53,14 @@ def test_another_question_is_asked(tmp_path: Path, change: dict[str, float]) -> 
 
 
 def test_another_model_is_asked(tmp_path: Path) -> None:
-    RememberingModel(language_model("llama"), tmp_path).generate(ASKED, max_new_tokens=5)
+    RememberingModel(language_model("llama"), tmp_path).generate_replies(ASKED, max_new_tokens=5)
     with pytest.raises(AssertionError, match="asked again"):
-        RememberingModel(Mute(language_model("llama", seed=1)), tmp_path).generate(ASKED, max_new_tokens=5)
+        RememberingModel(Mute(language_model("llama", seed=1)), tmp_path).generate_replies(ASKED, max_new_tokens=5)
 
 
 def test_a_file_that_is_cut_short_counts_as_not_there(tmp_path: Path) -> None:
     model = RememberingModel(language_model("llama"), tmp_path)
-    said = model.generate(ASKED, max_new_tokens=5)
+    said = model.generate_replies(ASKED, max_new_tokens=5)
     (file,) = tmp_path.glob("*.json")
     file.write_bytes(file.read_bytes()[:20])
-    assert model.generate(ASKED, max_new_tokens=5) == said
+    assert model.generate_replies(ASKED, max_new_tokens=5) == said
