@@ -9,21 +9,20 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from shared.command_line import explained, run_script, settings
+from shared.command_line import run_script, settings
 from shared.flat_config import ConfigError
 from simulations.commands.ablations import ablate
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
 from simulations.commands.outside import benchmarks, files
+from simulations.commands.showing import err, explained_here, out
 from simulations.commands.stages import follow_ups, injections, screening
 
 app = typer.Typer(
@@ -39,7 +38,6 @@ evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
 app.command()(ablate)
-out, err = Console(), Console(stderr=True)
 
 
 @app.command()
@@ -88,7 +86,7 @@ def run(
     from simulations.run.progress import RunProgress
     from simulations.run.run import resume_run, start_run
 
-    with _explained("finished rounds stand, and `tacit-sim run --resume --out DIR` goes on with them"):
+    with explained_here("finished rounds stand, and `tacit-sim run --resume --out DIR` goes on with them"):
         layers = settings(
             preset=read_preset(preset) if preset is not None else {},
             config=config,
@@ -139,7 +137,7 @@ def show(directory: Annotated[Path, typer.Argument(help="A finished run.")]) -> 
     from server.releases import ReleaseError
     from simulations.run.directory import RunFiles
 
-    with _explained():
+    with explained_here("nothing is left to go on with"):
         summary = RunFiles(directory).read_summary()
         if summary is None:
             raise ReleaseError(f"{directory} holds no finished run")
@@ -170,7 +168,7 @@ def pretrain_command(
     from simulations.pretraining.recipe import PretrainConfig
 
     default = PretrainConfig(seed=seed, threads=threads)
-    with _explained("the same command goes on from its last checkpoint"), live_progress(out) as progress:
+    with explained_here("the same command goes on from its last checkpoint"), live_progress(out) as progress:
         pretrain(default if steps is None else replace(default, steps=steps), out_directory, progress)
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
@@ -188,7 +186,7 @@ def bench(
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
     pair-making: reward pairs per second, batched against one by one.
     """
-    with _explained():
+    with explained_here("nothing is left to go on with"):
         if name not in _BENCHMARKS:
             raise ConfigError(f"there is no benchmark {name!r}: there are {', '.join(_BENCHMARKS)}")
         try:
@@ -207,50 +205,6 @@ def _show(summary: Mapping[str, object], directory: Path) -> None:
     out.print(summary_view(summary))
     adapter = "the adapter loads with PeftModel.from_pretrained"
     out.print(f"\nresults: {directory} ({adapter})", markup=False, highlight=False)
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from client.device import DeviceError
-    from client.followups.light import LightWeightsError
-    from client.rewards.reward_model import RewardModelError
-    from client.training import TrainingError
-    from server.releases import ReleaseError
-    from server.roster import RosterError
-    from server.rounds import TooFewRepliesError
-    from shared.adapter import AdapterError
-    from shared.chat_format import ChatTemplateError
-    from shared.language_model import LanguageModelError
-    from shared.preference_files import PreferenceFileError
-    from shared.privacy.clipping import NonFiniteUpdateError
-    from simulations.engines.deployed import DeploymentError
-    from simulations.engines.ray import RayMissingError
-    from simulations.population.made import MadePairsError
-    from simulations.pretrain import CheckpointMismatchError
-
-    return (
-        AdapterError,
-        ChatTemplateError,
-        CheckpointMismatchError,
-        ConfigError,
-        DeploymentError,
-        DeviceError,
-        LanguageModelError,
-        LightWeightsError,
-        MadePairsError,
-        NonFiniteUpdateError,
-        OSError,
-        PreferenceFileError,
-        RayMissingError,
-        ReleaseError,
-        RewardModelError,
-        RosterError,
-        TooFewRepliesError,
-        TrainingError,
-    )
-
-
-def _explained(interrupted: str = "nothing is left to go on with") -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted=interrupted)
 
 
 def main() -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from shared.command_line import explained
 from shared.flat_config import ConfigError
+from simulations.commands.showing import explained_here, out
 
 if TYPE_CHECKING:
     from simulations.population.conversation_log import ConversationLog
@@ -24,9 +22,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
-
-_Out = Annotated[Path, typer.Option("--out", help="File of preference pairs; `tacit-sim run --data jsonl` takes it.")]
+_Out = Annotated[
+    Path, typer.Option("--out", help="New file of preference pairs: `tacit-sim run --data jsonl` takes it.")
+]
 _OutDirectory = Annotated[
     Path, typer.Option("--out", help="New directory: one file of conversations a user, as `tacit pairs` takes them.")
 ]
@@ -44,7 +42,8 @@ def reasoning(
     """Math problems with a wrong step, a user who points at it, and the right solution: revision over wrong reply."""
     from simulations.population.reasoning.generator import generate_examples
 
-    with _explained():
+    with explained_here("nothing whole was written"):
+        _require_new(out_file)
         examples = generate_examples(count, seed=seed, held_out_families=held_out, held_out_wordings=held_out)
         _write_pairs(out_file, examples, users)
 
@@ -62,7 +61,8 @@ def prm800k(
     """The same from PRM800K: the first step that a labeller rated wrong, and what the labels give instead."""
     from simulations.population.reasoning.prm800k import load_prm800k
 
-    with _explained():
+    with explained_here("nothing whole was written"):
+        _require_new(out_file)
         found = load_prm800k(paths, seed=seed)
         usable = [
             one
@@ -90,7 +90,7 @@ def wildchat(
     """WildChat's users, each with their conversations in time order."""
     from simulations.population.wildchat import WildChatFilter, load_wildchat
 
-    with _explained():
+    with explained_here("nothing whole was written"):
         _require_new(out_directory)
         salt = hashlib.sha256(f"tacit wildchat {seed}".encode()).digest()
         log = load_wildchat(paths, salt=salt, keep=WildChatFilter(minimum_conversations=minimum, language=language))
@@ -115,9 +115,12 @@ def prism(
     from shared.preference_lines import PreferenceLine
     from simulations.population.prism import load_prism
 
-    with _explained():
+    with explained_here("nothing whole was written"):
         if persona not in ("none", "stated preferences", "system string", "self-description"):
             raise ConfigError("--persona must be none, stated preferences, system string or self-description")
+        for path in (out_file, out_directory):
+            if path is not None:
+                _require_new(path)
         found = load_prism(directory, persona=persona)  # type: ignore[arg-type]  # checked above
         _say_left_out(found.population.left_out)
         if out_file is not None:
@@ -128,7 +131,6 @@ def prism(
             )
             out.print(f"{len(recorded)} pairs of {len(found.population)} people: {out_file}", highlight=False)
         if out_directory is not None:
-            _require_new(out_directory)
             _write_log(found.conversations, out_directory, regenerate=None, max_new_tokens=0, seed=0)
 
 
@@ -175,27 +177,6 @@ def _say_left_out(left_out: Mapping[str, int]) -> None:
         out.print(f"left out: {said}", highlight=False)
 
 
-def _require_new(directory: Path) -> None:
-    if directory.exists():
-        raise FileExistsError(f"{directory} is there already: name a new directory")
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from shared.chat_format import ChatTemplateError
-    from shared.language_model import LanguageModelError
-    from shared.preference_files import PreferenceFileError
-    from simulations.population.parquet_rows import ParquetUnavailableError
-
-    return (
-        ChatTemplateError,
-        ConfigError,
-        LanguageModelError,
-        OSError,
-        ParquetUnavailableError,
-        PreferenceFileError,
-        ValueError,  # names a file or a setting, never its content
-    )
-
-
-def _explained() -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted="nothing whole was written")
+def _require_new(path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} is there already: name a new one")

@@ -1,4 +1,4 @@
-"""What the evaluating commands share: figures with intervals, a file of figures, errors that say what to do."""
+"""What `tacit-sim`'s commands share: figures with intervals, a file of figures, errors that say what to do."""
 
 from __future__ import annotations
 
@@ -34,30 +34,54 @@ def write_json(path: Path | None, values: Mapping[str, object]) -> None:
 
 
 def _expected() -> tuple[type[Exception], ...]:
+    from client.device import DeviceError
     from client.followups.light import LightWeightsError
     from client.rewards.reward_model import RewardModelError
     from client.training import TrainingError
     from server.releases import ReleaseError
+    from server.roster import RosterError
+    from server.rounds import TooFewRepliesError
     from shared.adapter import AdapterError
     from shared.chat_format import ChatTemplateError
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError
+    from shared.privacy.clipping import NonFiniteUpdateError
+    from simulations.engines.deployed import DeploymentError
+    from simulations.engines.ray import RayMissingError
+    from simulations.evaluation.pairwise_result import PairwiseError
     from simulations.evaluation.recorded_votes import NoVotesError
+    from simulations.evaluation.standard_tasks import StandardBenchmarkError
     from simulations.population.made import MadePairsError
+    from simulations.population.parquet_rows import ParquetUnavailableError
+    from simulations.population.wildchat import WildChatError
+    from simulations.population.wildllamachat import RegenerationError
+    from simulations.pretrain import CheckpointMismatchError
 
     return (
         AdapterError,
         ChatTemplateError,
+        CheckpointMismatchError,
         ConfigError,
+        DeploymentError,
+        DeviceError,
         LanguageModelError,
         LightWeightsError,
         MadePairsError,
+        NonFiniteUpdateError,
         NoVotesError,
         OSError,
+        PairwiseError,
+        ParquetUnavailableError,
         PreferenceFileError,
+        RayMissingError,
+        RegenerationError,
         ReleaseError,
         RewardModelError,
+        RosterError,
+        StandardBenchmarkError,
+        TooFewRepliesError,
         TrainingError,
+        WildChatError,
     )
 
 

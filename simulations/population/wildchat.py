@@ -67,6 +67,10 @@ _TURN_KEYS = frozenset(
 _HEADER_KEYS = ("accept-language", "user-agent")
 
 
+class WildChatError(ValueError):
+    """A path holds no WildChat rows. The message names it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WildChatFilter:
     """Which conversations are kept. A row is counted under the first reason, in the order of `REASONS`, that drops it.
@@ -115,7 +119,8 @@ def load_wildchat(
     Raises:
         PreferenceFileError: malformed rows of one file, by file, line (in Parquet: row) and field.
         ParquetUnavailableError: a Parquet file, and `pyarrow` is not installed.
-        ValueError: a salt that is too short, a directory without any such file, a file of another kind.
+        WildChatError: a directory without any such file, a file of another kind.
+        ValueError: a salt that is too short.
         OSError: a file cannot be read.
     """
     if len(salt) < MINIMUM_SALT_BYTES:
@@ -157,12 +162,12 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.is_dir():
             if not path.name.endswith(SUFFIXES):
-                raise ValueError(f"{path}: a WildChat file's name must end in one of {', '.join(SUFFIXES)}")
+                raise WildChatError(f"{path}: a WildChat file's name must end in one of {', '.join(SUFFIXES)}")
             yield path
             continue
         inside = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
         if not inside:
-            raise ValueError(f"{path}: holds no file that ends in one of {', '.join(SUFFIXES)}")
+            raise WildChatError(f"{path}: holds no file that ends in one of {', '.join(SUFFIXES)}")
         yield from inside
 
 

@@ -14,6 +14,10 @@ from shared.conversation import Conversation, Message
 from shared.generation import ReplyGenerator
 
 
+class RegenerationError(ValueError):
+    """A conversation's replies cannot be written again. The message names its place, never its text."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TurnPlace:
     """A reply's place: which conversation, and which of its messages (both from 0)."""
@@ -68,7 +72,8 @@ def regenerate_assistant_turns(
         batch_size: replies decoded together.
 
     Raises:
-        ValueError: an assistant turn does not follow a user's message; or what the model refuses (`max_new_tokens`).
+        RegenerationError: an assistant turn does not follow a user's message.
+        ValueError: what the model refuses (`max_new_tokens`).
         ChatTemplateError: the model's template cannot express a conversation.
     """
     replies = [_reply_places(index, conversation) for index, conversation in enumerate(conversations)]
@@ -108,7 +113,7 @@ def _reply_places(index: int, conversation: Conversation) -> list[int]:
     places = [place for place, message in enumerate(conversation.messages) if message.role == "assistant"]
     for place in places:
         if place == 0 or conversation.messages[place - 1].role != "user":
-            raise ValueError(f"conversation {index}, message {place}: a reply must follow a user's message")
+            raise RegenerationError(f"conversation {index}, message {place}: a reply must follow a user's message")
     return places
 
 

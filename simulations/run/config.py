@@ -110,8 +110,8 @@ class RunSettings:
         processes: that train; None lets the engine decide. A seeded run gives the same adapter with any number, to
             float tolerance.
         delta: δ of a private run's guarantee.
-        memory: embedded world with `[rlhi]`: a directory in which the base model's replies are kept, for runs that
-            share users (`simulations.rlhi.memory`).
+        memory: embedded world with `[rlhi]`: a directory in which the base model's replies are kept for other runs with
+            the same users (`simulations.rlhi.memory`); without it the run keeps them until it is finished.
     """
 
     engine: Engine = "inline"

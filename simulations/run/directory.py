@@ -3,6 +3,7 @@
     config.toml    the resolved configuration, written before anything else
     summary.json   the figures, written last: a run that has one is finished
     folds/         federations of a cross-validation, while they are needed
+    memory/        what the base model answered while pairs were made, until the run is finished
 
 The rounds, the releases and the adapter are `server.releases`'s.
 """
@@ -25,7 +26,7 @@ from simulations.engines.devices import SECRET_FILE
 from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.config import RunConfig
 
-_CONFIG, _SUMMARY, _FOLDS, _LOCK = "config.toml", "summary.json", "folds", ".lock"
+_CONFIG, _SUMMARY, _FOLDS, _MEMORY, _LOCK = "config.toml", "summary.json", "folds", "memory", ".lock"
 # The checkpoint first: without it, the other files are of no release.
 _RESULTS = (
     _SUMMARY,
@@ -50,6 +51,11 @@ class RunFiles:
     def folds(self) -> Path:
         """Directory of the federations of a cross-validation."""
         return self.path / _FOLDS
+
+    @property
+    def memory(self) -> Path:
+        """Directory of `simulations.rlhi.memory`."""
+        return self.path / _MEMORY
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -128,7 +134,8 @@ class RunFiles:
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / _SUMMARY, (text + "\n").encode())
-        shutil.rmtree(self.folds, ignore_errors=True)
+        for directory in (self.folds, self.memory):
+            shutil.rmtree(directory, ignore_errors=True)
         (self.path / SECRET_FILE).unlink(missing_ok=True)
 
     def read_summary(self) -> dict[str, object] | None:

@@ -15,7 +15,6 @@ from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import Observe
 from shared.adapter import AdaptedModel, attach_adapter
-from shared.causal_lm import LanguageModel
 from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.round_plan import FederationPlan
@@ -105,7 +104,7 @@ def _made(
         with shown.stage(f"{len(population)} devices make their pairs", total=1) as stage:
             found = make_population(
                 config.rlhi,
-                _remembering(config, model) or model,
+                RememberingModel(model, _memory(config, files)),
                 seed=population.seed,
                 users=len(population),
                 progress=stage.advance,
@@ -115,8 +114,9 @@ def _made(
     return found
 
 
-def _remembering(config: RunConfig, model: LanguageModel) -> RememberingModel | None:
-    return None if config.run.memory is None else RememberingModel(model, Path(config.run.memory))
+def _memory(config: RunConfig, files: RunFiles) -> Path:
+    """Where the base model's replies are kept: with the run, which goes on with them when it was killed, or shared."""
+    return files.memory if config.run.memory is None else Path(config.run.memory)
 
 
 def run_federation(
@@ -250,7 +250,9 @@ def _measure(
                 evaluation,
                 world_seed=population.seed,
                 rlhi=config.rlhi if config.rlhi.enabled else None,
-                base_model=_remembering(config, adapted.language_model),
+                base_model=RememberingModel(adapted.language_model, _memory(config, files))
+                if config.rlhi.enabled
+                else None,
                 progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
             )
 

@@ -91,6 +91,26 @@ def test_files_of_another_project_are_compared(tmp_path: Path) -> None:
     assert "one of the two" in both.output
 
 
+def test_outputs_to_other_instructions_are_one_clear_error(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        row = {"instruction": f"Say {name}.", "output": "x", "generator": name}
+        (tmp_path / f"{name}.json").write_text(json.dumps([row]), encoding="utf-8")
+    files = [str(tmp_path / f"{name}.json") for name in ("mine", "other", "other")]
+    shown = CliRunner().invoke(app, ["evaluate", "files", *files[:2], "--judgments", files[2]])
+    assert shown.exit_code == 1
+    assert shown.output.startswith("error: ")
+    assert isinstance(shown.exception, SystemExit)
+
+
+def test_data_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    out.write_text("mine", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["data", "reasoning", "--out", str(out), "--count", "2"])
+    assert shown.exit_code == 1
+    assert "is there already" in shown.output
+    assert out.read_text(encoding="utf-8") == "mine"
+
+
 def test_variants_are_listed() -> None:
     assert "SFT on the chosen replies" in run("ablate", "--out", "nowhere", "--variants", "help")
 
