@@ -104,8 +104,6 @@ def prepare_pairs(
     Raises:
         UnsupportedArchitectureError, ChatTemplateError: see `client.packing_check` and `shared.chat_format`.
     """
-    with adapted.disabled():
-        check_architecture(adapted.language_model)
     known: dict[int, PreparedPair] = {}
     new: dict[int, EncodedPair] = {}
     keys: list[_Key] = [
@@ -123,6 +121,7 @@ def prepare_pairs(
                 max_completion_tokens=limits.max_completion_tokens,
             )
     with adapted.disabled():
+        check_architecture(adapted.language_model)
         reference = forward_pairs(adapted, list(new.values()), limits, meter=meter)
     for place, (index, encoded) in enumerate(new.items()):
         known[index] = PreparedPair(

@@ -83,8 +83,8 @@ class TrainingConfig:
         batch_size: pairs per step, drawn without replacement within an epoch; None is all of them. Not with
             `pair_privacy`, which samples by its own rule.
         max_prompt_tokens, max_completion_tokens: longer ones are cut (`client.packing`).
-        max_pairs: without privacy, how many pairs are used at most (drawn by the seed). With it, no pair is left out by
-            count, since leaving one in because another left would change two; `sample_rate * max_pairs` is the fixed
+        max_pairs: without pair privacy, how many pairs are used at most (drawn by the seed). With it, the caller leaves
+            out what is beyond, by place and never by content (`client.update`); `sample_rate * max_pairs` is the fixed
             denominator of the step.
         pair_privacy: DP-SGD over pairs, or None.
         pairs_per_pass: how many rows share a forward pass; changes memory and speed only.

@@ -12,6 +12,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from client.device import Device, DeviceError
 from client.online_rewards import refresh_reward_pairs
 from client.packing import EncodedPair, encode_pair
@@ -40,16 +43,20 @@ def answer(
     """The reply to a request whose plan and model have been checked.
 
     In a private run whether and how a device replies shows nothing of its data: pairs that cannot be read, tokenised or
-    trained on count as absent, and without any the update is noise alone.
+    trained on count as absent, and without any the update is noise alone, or zero where the noise is added to the sum.
 
     Raises:
         DeviceError, TrainingError, NonFiniteUpdateError: see there; the caller turns them into codes.
     """
     config = training_config(request.plan)
     digest = request.digest()
-    if config.pair_privacy is not None:
-        update = _train_privately(request, config, device, adapted, cache)
-        clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
+    if request.plan.is_private:
+        vector = (
+            _train_with_private_pairs(request, config, device, adapted, cache)
+            if config.pair_privacy is not None
+            else _train_as_one_of_many(request, config, device, adapted, cache)
+        )
+        clipped = clip_to_norm(vector, request.plan.clipping_norm)
         return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=None)
     pairs = _made_anew(request, adapted, device.pairs())
     if request.plan.training.online_candidates:
@@ -69,17 +76,40 @@ def answer(
     return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=_metrics(update))
 
 
-def _train_privately(
+def _train_as_one_of_many(
     request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
-) -> LocalUpdate:
+) -> NDArray[np.float32]:
+    """The update of a run that protects users in their cohort's sum: zero where there is nothing to say.
+
+    That is what the relation zero-out means: whether a device has pairs, or pairs that can be trained on, is part of
+    its content, and must not show in its reply.
+    """
+    usable = _usable_pairs(request, device, adapted, config)
+    nothing = np.zeros(adapted.spec.dimension, dtype=np.float32)
+    if not usable:
+        return nothing
+    pairs = [pair for pair, _ in usable]
+    seed = int(request.digest()[:12], 16)
+    try:
+        return train_locally(
+            adapted, request.vector, pairs, config, noise=AesCtrNoise(bytes(32)), seed=seed, cache=cache
+        ).vector
+    except Exception as error:
+        _LOG.warning("training on this device's pairs failed (%s): it replies with zeros", type(error).__name__)
+        return nothing
+
+
+def _train_with_private_pairs(
+    request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
+) -> NDArray[np.float32]:
     usable = _usable_pairs(request, device, adapted, config)
     try:
-        return _train_with_noise(request, config, device, adapted, usable, cache)
+        return _train_with_noise(request, config, device, adapted, usable, cache).vector
     except Exception as error:
         if not usable:
             raise  # not about the pairs, so it may be told
         _LOG.warning("training on this device's pairs failed (%s): it replies with noise alone", type(error).__name__)
-        return _train_with_noise(request, config, device, adapted, (), cache)
+        return _train_with_noise(request, config, device, adapted, (), cache).vector
 
 
 def _train_with_noise(
@@ -131,8 +161,10 @@ def _usable_pairs(
     try:
         pairs = device.pairs()
     except DeviceError as error:
-        _LOG.warning("%s: this device replies with noise alone", error)
+        _LOG.warning("%s: this device replies as one without pairs", error)
         return ()
+    if config.pair_privacy is not None:
+        pairs = _places_of_a_round(request, device, pairs, config.max_pairs)
     usable: list[tuple[PreferencePair, EncodedPair]] = []
     for pair in pairs:
         try:
@@ -151,6 +183,21 @@ def _usable_pairs(
         except Exception as error:  # whatever it is, it is about this pair
             _LOG.warning("a pair is left out (%s)", type(error).__name__)
     return tuple(usable)
+
+
+def _places_of_a_round(
+    request: TrainRequest, device: Device, pairs: Sequence[PreferencePair], most: int
+) -> Sequence[PreferencePair]:
+    """At most `most` pairs, chosen by their place in the list alone.
+
+    With one pair's content replaced by nothing the same places are chosen: the unit stays one pair. A choice by content
+    or quality would let one pair decide about another.
+    """
+    if len(pairs) <= most:
+        return pairs
+    source = AesCtrNoise.for_release(device.noise_key(), b"places/" + bytes.fromhex(request.digest()))
+    chosen = np.argsort(source.uniform(len(pairs)))[:most]
+    return [pairs[int(place)] for place in np.sort(chosen)]
 
 
 def _digest(pairs: Sequence[EncodedPair]) -> bytes:

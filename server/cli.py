@@ -38,7 +38,6 @@ def plan(
         Path | None, typer.Option("--out", help="Where the run will leave its results: completes the plan for Flower.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
-    delta: Annotated[float, typer.Option(help="δ of a private plan's guarantee.")] = 1e-5,
 ) -> None:
     """Check a plan and print it whole, as TOML for `flwr run . --run-config FILE`.
 
@@ -46,29 +45,23 @@ def plan(
     """
     import tomli_w
 
-    from shared.privacy.accounting import pair_level_guarantee
+    from shared.plan_guarantees import planned_guarantees
     from shared.round_plan import FederationPlan, RunOutput
 
     with _explained():
         made = FederationPlan.from_run_config(settings(preset={}, config=config, flags={}, assignments=assignments))
-        promise = "no privacy: an update can tell something about its device's pairs"
-        if made.pair_privacy is not None:
-            try:
-                promise = pair_level_guarantee(
-                    noise_multiplier=made.pair_privacy.noise_multiplier,
-                    sample_rate=made.pair_privacy.sample_rate,
-                    local_steps=made.training.local_steps,
-                    max_participations=made.rounds * made.attempts,
-                    delta=delta,
-                ).sentence()
-            except ValueError as error:
-                raise ConfigError(f"privacy: {error}") from None
+        try:
+            promised = planned_guarantees(made)
+        except ValueError as error:
+            raise ConfigError(f"privacy: {error}") from None
+        promises = [given.sentence() for given in (promised.user, promised.pair) if given is not None]
         keys = made.to_run_config()
         if directory is not None:
             keys |= RunOutput(directory=str(directory.absolute()), resume=resume).to_run_config()
         sys.stdout.write(tomli_w.dumps(to_tables(keys)))
         err.print(f"plan {made.digest()[:16]}", markup=False, highlight=False)
-        err.print(f"promise: {promise}", markup=False, highlight=False)
+        for promise in promises or ["no privacy: an update can tell something about its device's pairs"]:
+            err.print(f"promise: {promise}", markup=False, highlight=False)
 
 
 @app.command()

@@ -1,9 +1,14 @@
 """A run's directory: every finished round, so that a killed run goes on where it was.
 
-    ledger.jsonl            what was asked of devices (`server.request_ledger`)
+    ledger.jsonl            what was asked of devices and released (`server.ledger`)
     rounds.jsonl            one `RoundRecord` a line, appended and synced
     checkpoint.safetensors  the last release and what it belongs to, replaced as a whole
     adapter/                the last round's adapter as a PEFT directory, made when the run ends
+
+and, only while a private run is unfinished, two files with mode 0600 that take its privacy off:
+
+    cohorts.key                secret of Poisson cohorts (`server.cohorts`)
+    central-noise.safetensors  what correlated noise remembers (`server.central_noise`)
 
 The checkpoint IS the release of its round: once it stands, that round is never computed again. It is written before the
 round's line, and carries it, so that a kill between the two loses nothing.
@@ -16,7 +21,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +31,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from server.request_ledger import charge
+from server.central_noise import NOISE_STATE_FILE
+from server.cohorts import new_cohort_key
+from server.ledger import ChainError, LedgerState, RunLedger
 from server.round_record import RoundRecord
 from server.whole_files import TEMPORARY_PREFIX, sync, write_whole
 from shared.adapter import AdaptedModel, AdapterSpec
@@ -35,6 +42,9 @@ from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
 ROUNDS_FILE, CHECKPOINT_FILE, ADAPTER_DIRECTORY = "rounds.jsonl", "checkpoint.safetensors", "adapter"
+COHORT_KEY_FILE = "cohorts.key"
+SECRET_FILES = (COHORT_KEY_FILE, NOISE_STATE_FILE)
+_KEY_BYTES = 32
 _FORMAT = "1"
 _VECTOR = "vector"
 
@@ -61,6 +71,12 @@ class RunDirectory:
         self.path = path
         self._plan = plan
         self._spec = spec
+        self._ledger = RunLedger(path)
+
+    @property
+    def noise_state(self) -> Path:
+        """Where correlated noise keeps what it must remember."""
+        return self.path / NOISE_STATE_FILE
 
     @property
     def adapter(self) -> Path:
@@ -87,15 +103,57 @@ class RunDirectory:
                 raise ReleaseError(f"{self.path} holds a run already: resume it, or name another directory")
             state, vector = self._read_checkpoint()
         self._check_same_run(state)
+        if self._plan.is_private and self._begun() is None:
+            raise ReleaseError(f"the ledger of the private run in {self.path} is gone: without it nothing may be asked")
         last = RoundRecord.from_json(str(state["record"]))
         with self._explained("mend"):
             self._mend_rounds(last)
         return Release(round_number=last.round_number, vector=vector)
 
-    def charge(self, round_number: int, attempt: int) -> None:
-        """Records that a cohort is about to be asked. Raises: ReleaseError: it cannot, so it must not be asked."""
+    def begin(self, devices: Sequence[int]) -> LedgerState:
+        """The run's name and the devices that began it: recorded now, or when it began before.
+
+        Raises:
+            ReleaseError: the ledger is damaged or cannot be written.
+        """
+        found = self._begun()
+        if found is not None:
+            if found.plan != self._plan.digest():
+                raise ReleaseError(f"the ledger in {self.path} is another plan's run: name another directory")
+            return found
         with self._explained("write the ledger in"):
-            charge(self.path, round_number=round_number, attempt=attempt)
+            return self._ledger.begin(self._plan, devices)
+
+    def charge(self, round_number: int, attempt: int) -> int:
+        """Records that a cohort is about to be asked; the request's place among all, from 0.
+
+        Raises:
+            ReleaseError: it cannot be recorded, so it must not be asked.
+        """
+        with self._explained("write the ledger in"):
+            return self._ledger.ask(round_number, attempt)
+
+    def cohort_key(self) -> bytes:
+        """The secret of this run's Poisson cohorts, made once, kept while the run lasts.
+
+        Raises:
+            ReleaseError: it is damaged, or gone although cohorts were asked.
+        """
+        file = self.path / COHORT_KEY_FILE
+        with self._explained("keep the cohorts' key in"):
+            if not file.exists():
+                begun = self._begun()
+                if begun is not None and begun.asked:
+                    raise ReleaseError(f"{file} is gone, so this run's cohorts cannot be asked again: start anew")
+                write_whole(file, new_cohort_key(), mode=0o600)
+            key = file.read_bytes()
+        if len(key) != _KEY_BYTES:
+            raise ReleaseError(f"{file} is damaged, so this run's cohorts cannot be asked again: start anew")
+        return key
+
+    def _begun(self) -> LedgerState | None:
+        with self._explained("read the ledger in"):
+            return self._ledger.state()
 
     def commit(self, vector: NDArray[np.float32], record: RoundRecord) -> None:
         """Makes the release of a finished round, then its line.
@@ -117,6 +175,7 @@ class RunDirectory:
             "record": record.to_json(),
         }
         with self._explained("write the release to"):
+            self._ledger.release(record.round_number, record.attempts, replies=record.replies)
             write_whole(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")
@@ -124,7 +183,11 @@ class RunDirectory:
                 os.fsync(file.fileno())
 
     def finish(self, adapted: AdaptedModel, vector: NDArray[np.float32]) -> Path:
-        """Writes the last release as a PEFT directory, whole or not at all. Raises: ReleaseError."""
+        """Writes the last release as a PEFT directory, whole or not at all, and removes the run's secrets.
+
+        Raises:
+            ReleaseError: it cannot be written.
+        """
         adapted.load(vector)
         with self._explained("write the adapter to"):
             made = Path(tempfile.mkdtemp(dir=self.path, prefix=TEMPORARY_PREFIX))
@@ -140,6 +203,8 @@ class RunDirectory:
                 shutil.rmtree(made, ignore_errors=True)
                 raise
             sync(self.path)
+            for name in SECRET_FILES:
+                (self.path / name).unlink(missing_ok=True)
         return self.adapter
 
     def records(self) -> tuple[RoundRecord, ...]:
@@ -190,6 +255,8 @@ class RunDirectory:
             yield
         except OSError as error:
             raise ReleaseError(f"cannot {doing} {self.path}: {error.strerror or type(error).__name__}") from error
+        except ChainError as error:
+            raise ReleaseError(str(error)) from None
 
 
 def read_rounds(path: Path) -> tuple[RoundRecord, ...]:

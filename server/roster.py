@@ -37,12 +37,9 @@ class Roster:
     devices: Sequence[int]
     nodes: Mapping[int, int] | Sequence[int]
 
-    def cohort(self, size: int, *, seed: int, round_number: int, attempt: int) -> list[int]:
-        """Device numbers of a round, ascending: drawn without replacement by a seed that all the engines share."""
-        if size >= len(self.devices):
-            return list(self.devices)
-        drawn = stream(f"cohort/{seed}/{round_number}/{attempt}").choice(len(self.devices), size=size, replace=False)
-        return sorted(self.devices[int(place)] for place in drawn)
+    def knows(self, device: int) -> bool:
+        """Whether a device answered the last roll call."""
+        return 0 <= device < len(self.nodes) if isinstance(self.nodes, Sequence) else device in self.nodes
 
     def node(self, device: int) -> int:
         """Flower's id of a device."""

@@ -14,7 +14,7 @@ class NodeFailure:
         node: Flower's id.
         device: the device's number.
         attempt: of the round.
-        reason: a status of `shared.messages`, "invalid reply: ...", "wrong request", "timeout" or
+        reason: a status of `shared.messages`, "invalid reply: ...", "wrong request", "gone", "timeout" or
             "flower error N" with Flower's code.
     """
 
@@ -60,6 +60,7 @@ class RoundRecord:
         seconds: wall time of the round, all attempts.
         bytes_down, bytes_up: one device's request and reply, as serialised.
         step_norm: L2 of the server's step, which the releases show anyway.
+        noise_std: standard deviation of the noise on one number of the mean update, where users are private; else 0.
         metrics: None in a private run.
     """
 
@@ -74,6 +75,7 @@ class RoundRecord:
     bytes_down: int
     bytes_up: int
     step_norm: float
+    noise_std: float = 0.0
     metrics: CohortMetrics | None = None
 
     def to_json(self) -> str:

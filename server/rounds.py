@@ -16,6 +16,8 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
+from server.central_noise import open_mechanism
+from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.exchange import exchange
 from server.releases import RunDirectory
 from server.roster import call_roll
@@ -53,14 +55,28 @@ def run_rounds(
         wrap: puts wrappers around the strategy.
 
     Raises:
-        RosterError, TooFewRepliesError, ReleaseError: see there. What was released stands, and can be resumed.
+        RosterError, TooFewRepliesError, ReleaseError, NoiseStateError: see there.
+        PrivacyBudgetExhausted: devices would be asked more often than they may be.
+        In every case what was released stands, and most can be resumed.
     """
     release = directory.open(resume=resume)
     vector = adapted.read() if release is None else release.vector
     finished = 0 if release is None else release.round_number
     if finished < plan.rounds:
-        roster = call_roll(grid, devices=plan.devices, timeout=plan.round_timeout)
-        averaging = AdapterAveraging(plan=plan, spec=adapted.spec, roster=roster)
+        # A scheduled run goes on with whoever is left: those who have gone are not replaced.
+        begun = plan.devices if release is None else plan.minimum_replies
+        roster = call_roll(grid, devices=begun, timeout=plan.round_timeout)
+        run = directory.begin(roster.devices)
+        averaging = AdapterAveraging(
+            plan=plan,
+            spec=adapted.spec,
+            roster=roster,
+            run=run.run,
+            cohorts=_open_cohorts(plan, run.devices, directory),
+            mechanism=open_mechanism(
+                plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
+            ),
+        )
         strategy = averaging if wrap is None else wrap(averaging)
         strategy.summary()
         for number in range(finished + 1, plan.rounds + 1):
@@ -86,8 +102,9 @@ def _run_round(
     for attempt in range(1, plan.attempts + 1):
         if attempt > 1:
             averaging.roster = call_roll(grid, devices=plan.minimum_replies, timeout=plan.round_timeout)
-        directory.charge(number, attempt)
-        messages = list(strategy.configure_train(number, arrays, ConfigRecord({"attempt": attempt}), grid))
+        place = directory.charge(number, attempt)
+        asked = ConfigRecord({"attempt": attempt, "place": place})
+        messages = list(strategy.configure_train(number, arrays, asked, grid))
         replies = [reply for reply in exchange(grid, messages, timeout=plan.round_timeout) if reply is not None]
         stepped, _ = strategy.aggregate_train(number, replies)
         outcome = averaging.outcome
@@ -107,6 +124,7 @@ def _run_round(
                 bytes_down=_size(messages),
                 bytes_up=_size(replies),
                 step_norm=outcome.step_norm,
+                noise_std=outcome.noise_std,
                 metrics=outcome.metrics,
             )
         _LOG.warning(
@@ -120,6 +138,14 @@ def _run_round(
         f"{'; '.join(reasons) or 'no device of the cohorts had pairs: ask larger ones'}. The rounds before it are "
         "released: fix the cause and resume"
     )
+
+
+def _open_cohorts(plan: FederationPlan, devices: Sequence[int], directory: RunDirectory) -> Cohorts:
+    if plan.sampling == "schedule":
+        return ScheduledCohorts(plan, devices)
+    if plan.sampling == "poisson":
+        return PoissonCohorts(plan, devices, directory.cohort_key())
+    return RandomCohorts(plan)
 
 
 def _size(messages: Sequence[Message]) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 TEMPORARY_PREFIX = ".writing-"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes or replaces a file (mode 0644) and syncs it and its directory.
+def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Writes or replaces a file and syncs it and its directory.
 
     Raises:
         OSError: it cannot be written; what was there before is untouched.
@@ -21,7 +21,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -172,7 +172,8 @@ class AdaptedModel:
     def _switch(self, *, on: bool) -> None:
         for layer in self.layers:
             layer.enable_adapters(on)
-        self._freeze()
+        if on:
+            self._freeze()
 
     def _freeze(self) -> None:
         # PEFT marks both factors trainable whenever a layer is switched on.

@@ -11,6 +11,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 Scalar = bool | int | float | str
@@ -39,10 +40,11 @@ def full_key(group: str, name: str) -> str:
     return f"{group}.{spelled(name)}"
 
 
-def field_hints(kind: type) -> dict[str, object]:
-    """A dataclass's fields, in order, with their resolved types."""
+@cache
+def field_hints(kind: type) -> Mapping[str, object]:
+    """A dataclass's fields, in order, with their resolved types. Once a class: a device's every digest asks for them."""
     hints = get_type_hints(kind)
-    return {item.name: hints[item.name] for item in fields(kind)}
+    return types.MappingProxyType({item.name: hints[item.name] for item in fields(kind)})
 
 
 def write_fields(value: object, group: str, hints: Mapping[str, object] | None = None) -> dict[str, Scalar]:

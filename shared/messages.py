@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, cast, get_args
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROLL_CALL = "query.roll_call"
 TRAIN = "train"
 # 1 GiB: a guard against a peer that announces more memory than anyone has, far above any adapter.
@@ -32,6 +33,7 @@ MAX_SHARED_PARAMETERS = 2**28
 _LARGEST_METRIC = 1e12
 _VECTOR_ENCODING = "tacit.float32-le"
 _VECTOR = "vector"
+_RUN = re.compile(r"[0-9a-f]{32}")
 
 ReplyStatus = Literal[
     "trained",
@@ -41,6 +43,7 @@ ReplyStatus = Literal[
     "unsupported-model",
     "unreadable-pairs",
     "not-finite",
+    "declined",
     "failed",
 ]
 REPLY_STATUSES: tuple[ReplyStatus, ...] = get_args(ReplyStatus)
@@ -55,6 +58,7 @@ class TrainRequest:
     """What the server asks of a device in a round.
 
     Attributes:
+        run: the run's own name, 32 hex digits: a round of one run is never taken for another's.
         round_number, attempt: from 1; a round is asked again, as another attempt, if too few replied.
         plan: of the whole run.
         spec_digest, base_fingerprint: what the server's adapter and base model are.
@@ -62,6 +66,7 @@ class TrainRequest:
         vector: (d,) float32, the adapter at the start of the round.
     """
 
+    run: str
     round_number: int
     attempt: int
     plan: FederationPlan
@@ -97,6 +102,7 @@ class TrainRequest:
         except ConfigError as error:
             raise MessageError(f"plan: {error}") from None
         request = cls(
+            run=cast(str, said["run"]),
             round_number=cast(int, said["round"]),
             attempt=cast(int, said["attempt"]),
             plan=plan,
@@ -107,6 +113,8 @@ class TrainRequest:
         )
         if said["plan"] != plan.digest():
             raise MessageError("request.plan: is not the digest of the plan beside it")
+        if not _RUN.fullmatch(request.run):
+            raise MessageError("request.run: must be 32 hex digits")
         if not 1 <= request.round_number <= plan.rounds or not 1 <= request.attempt <= plan.attempts:
             raise MessageError("request.round: no such round or attempt in the plan")
         if request.training_seed < 0:
@@ -115,6 +123,7 @@ class TrainRequest:
 
     def _scalars(self) -> dict[str, int | str]:
         return {
+            "run": self.run,
             "round": self.round_number,
             "attempt": self.attempt,
             "plan": self.plan.digest(),
@@ -252,7 +261,7 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
 
 _PLAN_KEYS = set(FederationPlan().to_run_config())
 _REQUEST_KEYS: dict[str, type] = {
-    "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
+    "run": str, "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
 }  # fmt: skip
 _REPLY_KEYS: dict[str, type] = {"status": str, "request": str}
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Literal, get_args
 
 from shared.adapter import AdapterConfig
 from shared.flat_config import (
@@ -27,8 +27,9 @@ from shared.flat_config import (
     write_fields,
 )
 from shared.language_model import ModelConfig
+from shared.privacy.mechanisms import Sampling, UserMechanism
 
-PrivacyUnit = Literal["none", "pair"]
+PrivacyUnit = Literal["none", "pair", "user", "both"]
 
 _OUTPUT = "output."
 _LARGEST_SEED = 2**63 - 1
@@ -43,9 +44,39 @@ class PairPrivacyTerms:
     max_grad_norm: float
 
     def __post_init__(self) -> None:
-        require(self.noise_multiplier > 0, "privacy.noise-multiplier", "must be above 0")
-        require(0 < self.sample_rate <= 1, "privacy.sample-rate", "must be above 0 and at most 1")
-        require(self.max_grad_norm > 0, "privacy.max-grad-norm", "must be above 0")
+        require(self.noise_multiplier > 0, "pair-privacy.noise-multiplier", "must be above 0")
+        require(0 < self.sample_rate <= 1, "pair-privacy.sample-rate", "must be above 0 and at most 1")
+        require(self.max_grad_norm > 0, "pair-privacy.max-grad-norm", "must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserPrivacyTerms:
+    """Noise on the sum of a cohort's clipped updates, so that one user's whole contribution is hidden in it.
+
+    Attributes:
+        mechanism: "gaussian" (independent in every round) or "banded-gaussian" (DP-FTRL; needs no sampling and no
+            second try: `shared.privacy.banded_noise`). The server adds it and is trusted to.
+        noise_multiplier: z, standard deviation of the noise over the sensitivity: the clipping norm, or, with
+            "banded-gaussian", what one device can change in the whole run.
+        participations: P, the most rounds that a device answers. It refuses more.
+        separation: the fewest rounds from one participation of a device to its next. It refuses sooner.
+        cohort_limit: with Poisson cohorts, the devices to which larger ones are cut; absent cuts none.
+    """
+
+    mechanism: UserMechanism = "gaussian"
+    noise_multiplier: float
+    participations: int = 1
+    separation: int = 1
+    cohort_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        key = "user-privacy.{}".format
+        require(self.noise_multiplier > 0, key("noise-multiplier"), "must be above 0")
+        require(self.participations >= 1, key("participations"), "must be at least 1")
+        require(self.separation >= 1, key("separation"), "must be at least 1")
+        require(
+            self.cohort_limit is None or self.cohort_limit >= 1, key("cohort-limit"), "must be at least 1 or absent"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +124,16 @@ class FederationPlan:
 
     Attributes:
         model, adapter, training: what is trained, and how, on each device.
-        pair_privacy: makes the run a private one whose unit is one pair; None is no privacy at all.
+        pair_privacy: protects one pair on its device; None does not.
+        user_privacy: protects one user's whole contribution in the cohort's sum; None does not. With neither, the run
+            is not private at all; with both, two separate guarantees hold.
+        delta: δ of every guarantee of this run.
         rounds: how many releases.
-        cohort_size: devices asked in a round; all of them where there are fewer.
+        cohort_size: n, devices asked in a round; all of them where there are fewer. With `user_privacy` the sum is
+            divided by n whoever answers; under "poisson", n / devices is each device's chance.
+        sampling: how cohorts are drawn: "random" draws n devices for each round; "schedule" walks round and round a
+            random order of all devices, n at a time, so that each is asked as rarely and as far apart as can be;
+            "poisson" draws every device of every round by itself, in secret.
         devices: how many must have answered the roll call before the first round.
         minimum_replies: usable replies without which a round is not released, but asked again.
         attempts: how often a round is asked before the run stops.
@@ -110,8 +148,11 @@ class FederationPlan:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     training: TrainingTerms = field(default_factory=TrainingTerms)
     pair_privacy: PairPrivacyTerms | None = None
+    user_privacy: UserPrivacyTerms | None = None
+    delta: float = 1e-5
     rounds: int = 12
     cohort_size: int = 20
+    sampling: Sampling = "random"
     devices: int = 1
     minimum_replies: int = 1
     attempts: int = 3
@@ -131,16 +172,50 @@ class FederationPlan:
             self.minimum_replies <= self.cohort_size, "federation.minimum-replies", "must be at most the cohort size"
         )
         require(0 <= self.seed <= _LARGEST_SEED, "federation.seed", "must be from 0 to 2^63 - 1")
+        require(0 < self.delta < 1, "privacy.delta", "must be between 0 and 1")
         require(
             self.pair_privacy is None or self.training.batch_size is None,
             "training.batch-size",
-            "must be absent in a private run, which draws pairs at privacy.sample-rate",
+            "must be absent where pairs are private: they are drawn at pair-privacy.sample-rate",
         )
+        user = self.user_privacy
+        poisson = self.sampling == "poisson"
+        require(
+            user is None or self.sampling != "random",
+            "federation.sampling",
+            "must be 'schedule' or 'poisson' where users are private: random cohorts may ask a device in every round",
+        )
+        require(
+            user is None or user.mechanism == "gaussian" or not poisson,
+            "federation.sampling",
+            "must be 'schedule' with correlated noise, which is accounted without sampling",
+        )
+        require(
+            user is None or user.cohort_limit is None or poisson,
+            "user-privacy.cohort-limit",
+            "goes with federation.sampling 'poisson' only",
+        )
+        if poisson or (user is not None and user.mechanism == "banded-gaussian"):
+            # A second try would depend on who answered the first, or add one more release than the noise was made for.
+            require(
+                self.attempts == 1 and self.minimum_replies == 1,
+                "federation.attempts",
+                "must be 1, as federation.minimum-replies: such a round is released whoever answers",
+            )
+        if poisson:
+            require(self.cohort_size <= self.devices, "federation.cohort-size", "must be at most the number of devices")
 
     @property
     def privacy_unit(self) -> PrivacyUnit:
-        """What a guarantee, if any, is about."""
-        return "none" if self.pair_privacy is None else "pair"
+        """What guarantees, if any, are about."""
+        if self.user_privacy is None:
+            return "none" if self.pair_privacy is None else "pair"
+        return "user" if self.pair_privacy is None else "both"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether anything is promised: then no figure about a device's data leaves it."""
+        return self.privacy_unit != "none"
 
     def server_step(self, round_number: int) -> float:
         """The server's learning rate in round `round_number`, 1 to `rounds`."""
@@ -154,9 +229,12 @@ class FederationPlan:
         for group, value in (("model", self.model), ("adapter", self.adapter), ("training", self.training)):
             config |= write_fields(value, group)
         config |= write_fields(self, "federation", _own_hints())
-        config["privacy.unit"] = self.privacy_unit
-        for name in field_hints(PairPrivacyTerms):
-            config[full_key("privacy", name)] = 0.0 if self.pair_privacy is None else getattr(self.pair_privacy, name)
+        config |= {"privacy.unit": self.privacy_unit, "privacy.delta": self.delta}
+        for kind, group, terms in _privacy_parts(self):
+            if terms is not None:
+                config |= write_fields(terms, group)
+            else:
+                config |= {full_key(group, name): _absent(hint) for name, hint in field_hints(kind).items()}
         return config
 
     @classmethod
@@ -171,7 +249,7 @@ class FederationPlan:
             model=take(ModelConfig, "model", left),
             adapter=take(AdapterConfig, "adapter", left),
             training=take(TrainingTerms, "training", left),
-            pair_privacy=_take_privacy(left),
+            **_take_privacy(left),  # type: ignore[arg-type]  # parsed by the fields' own hints
             **take_values(_own_hints(), "federation", left),  # type: ignore[arg-type]  # parsed by the fields' own hints
         )
         refuse_unknown(left)
@@ -215,20 +293,51 @@ class RunOutput:
 
 
 def _own_hints() -> dict[str, object]:
-    nested = ("model", "adapter", "training", "pair_privacy")
+    nested = ("model", "adapter", "training", "pair_privacy", "user_privacy", "delta")
     return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in nested}
 
 
-def _take_privacy(left: dict[str, object]) -> PairPrivacyTerms | None:
+_Privacy = type[PairPrivacyTerms] | type[UserPrivacyTerms]
+_OF_UNIT: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "pair": ("pair-privacy",),
+    "user": ("user-privacy",),
+    "both": ("pair-privacy", "user-privacy"),
+}
+
+
+def _privacy_parts(
+    plan: FederationPlan,
+) -> tuple[tuple[_Privacy, str, PairPrivacyTerms | UserPrivacyTerms | None], ...]:
+    return (
+        (PairPrivacyTerms, "pair-privacy", plan.pair_privacy),
+        (UserPrivacyTerms, "user-privacy", plan.user_privacy),
+    )
+
+
+def _absent(hint: object) -> Scalar:
+    """How a term that does not apply is written: Flower's run configuration has no None."""
+    if hint is float:
+        return 0.0
+    return 0 if hint is int or int in get_args(hint) else ""
+
+
+def _take_privacy(left: dict[str, object]) -> dict[str, object]:
     unit = left.pop("privacy.unit", "none")
-    if unit not in get_args(PrivacyUnit):
-        raise ConfigError(f"privacy.unit: must be one of {', '.join(get_args(PrivacyUnit))}")
-    values = cast("dict[str, float]", take_values(field_hints(PairPrivacyTerms), "privacy", left))
-    if unit == "none":
-        named = sorted(name for name, value in values.items() if value != 0)
-        if named:
-            raise ConfigError(f"privacy.{spelled(named[0])}: must be 0 or absent where privacy.unit is 'none'")
-        return None
-    for name in field_hints(PairPrivacyTerms):
-        require(name in values, full_key("privacy", name), "is missing")
-    return PairPrivacyTerms(**values)
+    if unit not in _OF_UNIT:
+        raise ConfigError(f"privacy.unit: must be one of {', '.join(_OF_UNIT)}")
+    taken: dict[str, object] = {}
+    if "privacy.delta" in left:
+        taken |= take_values({"delta": float}, "privacy", left)
+    for kind, group in ((PairPrivacyTerms, "pair-privacy"), (UserPrivacyTerms, "user-privacy")):
+        field_name = group.replace("-", "_")
+        if group in _OF_UNIT[str(unit)]:
+            for item in fields(kind):
+                has_default = item.default is not MISSING
+                require(has_default or full_key(group, item.name) in left, full_key(group, item.name), "is missing")
+            taken[field_name] = take(kind, group, left)
+            continue
+        for name in field_hints(kind):
+            value = left.pop(full_key(group, name), 0)
+            require(value in (0, ""), full_key(group, name), f"must be 0 or absent where privacy.unit is {unit!r}")
+    return taken

@@ -58,6 +58,9 @@ def run(
     users: Annotated[int | None, typer.Option(min=1, help="How many users take part.")] = None,
     cohort: Annotated[int | None, typer.Option(help="How many devices are asked in a round.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds.")] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Protect every user with this ε against everyone but the server.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")] = None,
     method: Annotated[str | None, typer.Option(help="How adapters are aggregated: ffa-lora.")] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
@@ -97,6 +100,7 @@ def run(
                 "data.users": users,
                 "federation.cohort-size": cohort,
                 "federation.rounds": rounds,
+                "run.epsilon": epsilon,
                 "model.name": model,
                 "adapter.method": method,
                 "adapter.rank": rank,

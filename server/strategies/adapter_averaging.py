@@ -1,7 +1,8 @@
 """The plain strategy: a cohort trains the adapter, the server steps along the mean of the updates.
 
-A wrapper (noise, masking) is a `Strategy` around this one: it may change messages on their way out and replies on their
-way in, and leaves cohort, checks and step to it.
+A wrapper (masking) is a `Strategy` around this one: it may change messages on their way out and replies on their way
+in, and leaves cohort, checks and step to it. Where users are private the mean is a noised sum over the PLANNED cohort:
+fewer replies make neither the noise smaller nor the rest larger.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from server.aggregation.ffa_lora import mean_update
+from server.cohorts import Cohorts
 from server.roster import Roster, stream
 from server.round_record import CohortMetrics, NodeFailure
 from shared.adapter import AdapterSpec
@@ -33,6 +35,7 @@ from shared.messages import (
     to_array_record,
 )
 from shared.privacy.clipping import l2_norm
+from shared.privacy.mechanisms import SumMechanism
 from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class CohortOutcome:
         no_pairs: devices without pairs.
         failures: devices left out.
         step_norm: L2 of the server's step; 0 if there was none.
+        noise_std: standard deviation of the noise on one number of the mean update; 0 without any.
         metrics: None in a private run, or without replies.
     """
 
@@ -58,6 +62,7 @@ class CohortOutcome:
     no_pairs: int
     failures: tuple[NodeFailure, ...]
     step_norm: float
+    noise_std: float
     metrics: CohortMetrics | None
 
 
@@ -74,7 +79,28 @@ class AdapterAveraging(Strategy):
     outcome: of the last `aggregate_train`.
     """
 
-    def __init__(self, *, plan: FederationPlan, spec: AdapterSpec, roster: Roster) -> None:
+    def __init__(
+        self,
+        *,
+        plan: FederationPlan,
+        spec: AdapterSpec,
+        roster: Roster,
+        run: str,
+        cohorts: Cohorts,
+        mechanism: SumMechanism | None = None,
+    ) -> None:
+        """Args:
+            run: the run's own name (`server.ledger`).
+            mechanism: what noises a round's sum; must be there exactly if the plan protects users.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if (mechanism is None) != (plan.user_privacy is None):
+            raise ValueError("a plan's user privacy and its mechanism go together")
+        self._run = run
+        self._cohorts = cohorts
+        self._mechanism = mechanism
         self._plan = plan
         self._spec = spec
         self.roster = roster
@@ -82,6 +108,8 @@ class AdapterAveraging(Strategy):
         self._start: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         self._attempt = 1
         self._asked: list[_Asked] = []
+        self._gone: list[int] = []
+        self._cohort = 0
 
     def summary(self) -> None:
         """Logs what this strategy does."""
@@ -94,14 +122,22 @@ class AdapterAveraging(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """One request for each device of the cohort, in the order of device numbers. `config` may hold an `attempt`."""
-        attempt = config.get("attempt", 1)
-        self._attempt = attempt if isinstance(attempt, int) else 1
+        """One request for each device of the cohort that is there, in the order of device numbers.
+
+        `config` holds the `attempt`, and the request's `place` in the ledger.
+
+        Raises:
+            PrivacyBudgetExhausted: see `server.cohorts`.
+        """
+        attempt, place = config["attempt"], config["place"]
+        if not isinstance(attempt, int) or not isinstance(place, int):
+            raise TypeError("attempt and place must be integers")
+        self._attempt = attempt
         self._start = from_array_record(arrays, dimension=self._spec.dimension)
-        cohort = self.roster.cohort(
-            self._plan.cohort_size, seed=self._plan.seed, round_number=server_round, attempt=self._attempt
-        )
-        self._asked = [self._ask(server_round, device) for device in cohort]
+        cohort = self._cohorts.draw(self.roster, round_number=server_round, attempt=attempt, place=place)
+        self._cohort = len(cohort)
+        self._gone = [device for device in cohort if not self.roster.knows(device)]
+        self._asked = [self._ask(server_round, device) for device in cohort if self.roster.knows(device)]
         return [asked.message for asked in self._asked]
 
     def aggregate_train(
@@ -114,7 +150,7 @@ class AdapterAveraging(Strategy):
         reply_to = {reply.metadata.reply_to_message_id: reply for reply in replies}
         updates: list[NDArray[np.float32]] = []
         metrics: list[PublicMetrics] = []
-        failures: list[NodeFailure] = []
+        failures = [NodeFailure(node=0, device=device, attempt=self._attempt, reason="gone") for device in self._gone]
         no_pairs = 0
         for asked in self._asked:  # by device number: a fixed order of the sum
             said = self._read(reply_to.get(asked.message.metadata.message_id), asked)
@@ -130,19 +166,27 @@ class AdapterAveraging(Strategy):
                     metrics.append(said.metrics)
         released: ArrayRecord | None = None
         step_norm = 0.0
-        if len(updates) >= self._plan.minimum_replies:
-            step = self._plan.server_step(server_round) * mean_update(updates)
+        # A Poisson round is released whoever answers: to hold one back would make its cohort another kind of sample.
+        needed = 0 if self._plan.sampling == "poisson" else self._plan.minimum_replies
+        if len(updates) >= needed:
+            step = self._plan.server_step(server_round) * self._mean(updates)
             released = to_array_record((self._start + step).astype(np.float32))
             step_norm = l2_norm(step)
         self.outcome = CohortOutcome(
-            cohort=len(self._asked),
+            cohort=self._cohort,
             replies=len(updates),
             no_pairs=no_pairs,
             failures=tuple(failures),
             step_norm=step_norm,
+            noise_std=self._mechanism.noise_std / self._plan.cohort_size if self._mechanism and released else 0.0,
             metrics=_cohort_metrics(metrics, clipping_norm=self._plan.clipping_norm) if metrics else None,
         )
         return released, MetricRecord({"replies": len(updates), "failures": len(failures)})
+
+    def _mean(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+        if self._mechanism is None:
+            return mean_update(updates)
+        return self._mechanism.release(updates) / self._plan.cohort_size
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -159,10 +203,11 @@ class AdapterAveraging(Strategy):
         request = TrainRequest(
             round_number=server_round,
             attempt=self._attempt,
+            run=self._run,
             plan=self._plan,
             spec_digest=self._spec.digest(),
             base_fingerprint=self._spec.base_fingerprint,
-            training_seed=0 if self._plan.pair_privacy is not None else int(seed),
+            training_seed=0 if self._plan.is_private else int(seed),
             vector=self._start,
         )
         message = Message(
@@ -180,7 +225,7 @@ class AdapterAveraging(Strategy):
             return "timeout"
         if reply.has_error():
             return f"flower error {reply.error.code}"
-        private = self._plan.pair_privacy is not None
+        private = self._plan.is_private
         try:
             said = TrainReply.from_record(reply.content, dimension=self._spec.dimension, private=private)
         except MessageError as error:

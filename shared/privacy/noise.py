@@ -22,6 +22,10 @@ _KEY_BYTES = 32
 class NoiseSource(Protocol):
     """A stream of independent random numbers; every call moves it on."""
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        """(size,) uniform 64-bit integers."""
+        ...
+
     def uniform(self, size: int) -> NDArray[np.float64]:
         """(size,) numbers from [0, 1)."""
         ...
@@ -67,10 +71,13 @@ class AesCtrNoise:
         info = b"tacit/noise/" + release
         return cls(HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(device_key))
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        """(size,) uniform 64-bit integers."""
+        return np.frombuffer(self._stream.update(bytes(8 * size)), dtype="<u8").astype(np.uint64)
+
     def uniform(self, size: int) -> NDArray[np.float64]:
         """(size,) numbers from [0, 1), multiples of 2^-53."""
-        words = np.frombuffer(self._stream.update(bytes(8 * size)), dtype="<u8")
-        return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return (self.words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def normal(self, size: int) -> NDArray[np.float64]:
         """(size,) standard normal numbers."""
@@ -85,6 +92,10 @@ class SeededTestNoise:
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
+
+    def words(self, size: int) -> NDArray[np.uint64]:
+        """(size,) uniform 64-bit integers."""
+        return self._generator.integers(2**64, size=size, dtype=np.uint64)
 
     def uniform(self, size: int) -> NDArray[np.float64]:
         """(size,) numbers from [0, 1)."""

@@ -34,10 +34,14 @@ def write_json(path: Path | None, values: Mapping[str, object]) -> None:
 
 
 def _expected() -> tuple[type[Exception], ...]:
+    from flwr.serverapp.exception import PrivacyBudgetExhausted
+
     from client.device import DeviceError
     from client.followups.light import LightWeightsError
     from client.rewards.reward_model import RewardModelError
     from client.training import TrainingError
+    from server.central_noise import NoiseStateError
+    from server.ledger import ChainError
     from server.releases import ReleaseError
     from server.roster import RosterError
     from server.rounds import TooFewRepliesError
@@ -59,6 +63,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
     return (
         AdapterError,
+        ChainError,
         ChatTemplateError,
         CheckpointMismatchError,
         ConfigError,
@@ -69,10 +74,12 @@ def _expected() -> tuple[type[Exception], ...]:
         MadePairsError,
         NonFiniteUpdateError,
         NoVotesError,
+        NoiseStateError,
         OSError,
         PairwiseError,
         ParquetUnavailableError,
         PreferenceFileError,
+        PrivacyBudgetExhausted,
         RayMissingError,
         RegenerationError,
         ReleaseError,

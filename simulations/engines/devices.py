@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flwr.app import Context
 
 from client.device import NOISE_KEY_BYTES, DeviceError, create_once, device_number
-from server.request_ledger import count_charges
+from server.ledger import count_charges
 from shared.conversation import PreferencePair
 from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan

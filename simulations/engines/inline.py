@@ -176,7 +176,7 @@ def run_inline(
         What `server.app` says. KeyboardInterrupt: the rounds that were released stand, and can be resumed.
     """
     check_population(plan, population)
-    devices = open_population(population, directory=directory, private=plan.pair_privacy is not None)
+    devices = open_population(population, directory=directory, private=plan.is_private)
     open_client = OpenClient(open_device=devices)
     count_of = default_processes(plan) if processes is None else processes
     output = RunOutput(directory=str(directory), resume=resume)

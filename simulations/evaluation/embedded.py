@@ -80,7 +80,9 @@ class EmbeddedEvaluation:
     """The held-out evaluation of an adapter on one split of the embedded world.
 
     `personalization` holds, per temperature, the win under the own persona minus the win under another's.
-    `examples` are (question, persona, base reply, tuned reply) of simulated users, for a reader's eyes.
+    `wins` holds, per temperature and condition, each user's own win, in the order of users: what two runs are compared
+    by, user by user (`simulations.evaluation.retained_gain`). `examples` are (question, persona, base reply, tuned
+    reply) of simulated users, for a reader's eyes.
     """
 
     split: str
@@ -88,6 +90,7 @@ class EmbeddedEvaluation:
     questions_per_user: int
     results: tuple[ConditionResult, ...]
     personalization: dict[float, Figure]
+    wins: dict[float, dict[Condition, tuple[float, ...]]]
     examples: tuple[tuple[str, str, str, str], ...]
 
     def result(self, condition: Condition, temperature: float = 0.0) -> ConditionResult:
@@ -105,6 +108,7 @@ class EmbeddedEvaluation:
         """All of it as plain values for JSON."""
         values = asdict(self)
         values["personalization"] = {str(key): asdict(figure) for key, figure in self.personalization.items()}
+        values["wins"] = {str(key): {name: list(won) for name, won in by.items()} for key, by in self.wins.items()}
         return values
 
 
@@ -148,6 +152,7 @@ def evaluate_embedded(
     }
     results: list[ConditionResult] = []
     personalization: dict[float, Figure] = {}
+    every_win: dict[float, dict[Condition, tuple[float, ...]]] = {}
     shown: list[tuple[str, str, str, str]] = []
     for place, temperature in enumerate(temperatures):
         asked = [prompt for condition in CONDITIONS for prompt in prompts[condition]]
@@ -164,6 +169,7 @@ def evaluate_embedded(
                 condition, temperature, prompts[condition], base[part], tuned[part], questions_per_user, seed
             )
             results.append(result)
+        every_win[temperature] = {condition: tuple(map(float, won)) for condition, won in wins.items()}
         personalization[temperature] = _figure(wins["own"] - wins["other"], seed)
         if not shown:
             shown = [
@@ -177,6 +183,7 @@ def evaluate_embedded(
         questions_per_user=questions_per_user,
         results=tuple(results),
         personalization=personalization,
+        wins=every_win,
         examples=tuple(shown),
     )
 

@@ -7,23 +7,17 @@ A seed changes users, sampling, cohorts and adapter. Runs of one seed share what
 from __future__ import annotations
 
 import json
-import multiprocessing
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
-
-import torch
-from rich.console import Console
 
 from server.whole_files import write_whole
 from shared.flat_config import ConfigError
 from simulations.run.config import RunConfig, read_preset
 from simulations.run.directory import RunFiles
-from simulations.run.progress import RunProgress
-from simulations.run.run import resume_run, start_run
+from simulations.run.many import Job, run_many
 
 FULL = "full"
 _HEAVY = 10
@@ -124,24 +118,25 @@ def run_ablations(
     wanted = [(name, seed) for seed in seeds for name in names]
     # What is shared is made by the first of a seed: it goes first, alone with its like.
     first = [one for one in wanted if one[0] == names[0]]
-    done = 0
     directory.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        for part in (first, [one for one in wanted if one not in first]):
-            waiting = {
-                pool.submit(
-                    _run,
-                    variant_config(name, seed, base, memory=directory / "memory"),
-                    _path(directory, name, seed),
-                    command,
-                ): f"{name}, seed {seed}"
-                for name, seed in part
-            }
-            for ended in as_completed(waiting):
-                ended.result()
-                done += 1
-                progress(done, len(wanted), waiting[ended])
+    done = 0
+    for part in (first, [one for one in wanted if one not in first]):
+        jobs = [
+            Job(
+                name=f"{name}, seed {seed}",
+                flat=variant_config(name, seed, base, memory=directory / "memory"),
+                path=_path(directory, name, seed),
+            )
+            for name, seed in part
+        ]
+        before = done
+        run_many(
+            jobs,
+            processes=processes,
+            command=command,
+            progress=lambda ended, _all, name, before=before: progress(before + ended, len(wanted), name),
+        )
+        done += len(jobs)
     found = collect(directory, names=names, seeds=seeds)
     write_whole(directory / "ablations.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
@@ -189,12 +184,3 @@ def _interval(summary: Mapping[str, object]) -> list[float]:
 
 def _path(directory: Path, name: str, seed: int) -> Path:
     return directory / f"{name}-{seed}"
-
-
-def _run(flat: dict[str, object], path: Path, command: str) -> None:
-    torch.set_num_threads(1)
-    with RunProgress(Console(quiet=True)) as shown:
-        if (path / "config.toml").is_file():
-            resume_run(path, flat, shown=shown)
-        else:
-            start_run(RunConfig.from_flat(flat), path, overwrite=False, command=command, shown=shown)

@@ -19,6 +19,7 @@ from shared.flat_config import ConfigError, Scalar, refuse_unknown, require, tak
 from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
 from simulations.rlhi.config import RlhiConfig
+from simulations.run.calibration import calibrated
 
 Source = Literal["embedded", "mtbench-human", "realhumaneval", "jsonl"]
 Engine = Literal["inline", "ray", "deployed"]
@@ -109,19 +110,20 @@ class RunSettings:
         engine: see `simulations.engines`.
         processes: that train; None lets the engine decide. A seeded run gives the same adapter with any number, to
             float tolerance.
-        delta: δ of a private run's guarantee.
-        memory: embedded world with `[rlhi]`: a directory in which the base model's replies are kept for other runs with
-            the same users (`simulations.rlhi.memory`); without it the run keeps them until it is finished.
+        epsilon: ε per user against everyone that a private run is to keep. Sets user-privacy.noise-multiplier, and
+            makes the run one whose users are private, by a schedule; None leaves all of that to be said itself.
+        memory: embedded world: a directory in which the base model's replies are kept for other runs with the same
+            users (`simulations.rlhi.memory`); without it a run with `[rlhi]` keeps them until it is finished.
     """
 
     engine: Engine = "inline"
     processes: int | None = None
-    delta: float = 1e-5
+    epsilon: float | None = None
     memory: str | None = None
 
     def __post_init__(self) -> None:
         require(self.processes is None or self.processes >= 1, "run.processes", "must be at least 1, or absent")
-        require(0 < self.delta < 1, "run.delta", "must be between 0 and 1")
+        require(self.epsilon is None or self.epsilon > 0, "run.epsilon", "must be above 0, or absent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ class RunConfig:
     @property
     def is_private(self) -> bool:
         """Whether anything is promised."""
-        return self.plan.pair_privacy is not None
+        return self.plan.is_private
 
     def plan_for(self, population: Population) -> FederationPlan:
         """The plan over a population.
@@ -194,9 +196,11 @@ class RunConfig:
             take(RunSettings, "run", left),
             take(RlhiConfig, "rlhi", left),
         )
-        of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.")
+        of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.", "pair-privacy.", "user-privacy.")
         terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
         refuse_unknown(left)
+        if run.epsilon is not None:
+            terms = calibrated(terms, run.epsilon)
         return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run, rlhi=rlhi)
 
     def to_toml(self) -> str:

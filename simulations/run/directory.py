@@ -18,8 +18,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, ReleaseError
-from server.request_ledger import LEDGER_FILE, count_charges
+from server.ledger import LEDGER_FILE, count_charges
+from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, SECRET_FILES, ReleaseError
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
 from simulations.engines.devices import SECRET_FILE
@@ -35,6 +35,7 @@ _RESULTS = (
     ADAPTER_DIRECTORY,
     LEDGER_FILE,
     SECRET_FILE,
+    *SECRET_FILES,
     _FOLDS,
     PAIRS_FILE,
     STAGES_FILE,

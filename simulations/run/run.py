@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.ledger import count_charges
 from server.releases import ADAPTER_DIRECTORY, ReleaseError, RunDirectory, read_rounds
-from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import Observe
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
+from shared.plan_guarantees import planned_guarantees
 from shared.round_plan import FederationPlan
 from simulations.engines.deployed import run_deployed
 from simulations.engines.inline import run_inline
@@ -34,7 +35,7 @@ from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
 from simulations.run.measurement import Measurement, check_held_out, make_folds, measure_embedded, measure_recorded
 from simulations.run.progress import RunProgress, Stage, describe_data, describe_round
-from simulations.run.summary import RunCost, privacy_guarantee, summarise
+from simulations.run.summary import RunCost, summarise
 
 
 def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, shown: RunProgress) -> dict[str, object]:
@@ -147,7 +148,7 @@ def _check(
     """Before anything is trained: what is planned can be done, promised and measured. Returns the folds, if any."""
     plan = config.plan_for(population)
     try:
-        privacy_guarantee(plan, participations=plan.rounds * plan.attempts, delta=config.run.delta)
+        planned_guarantees(plan)
     except ValueError as error:
         raise ConfigError(f"privacy: {error}") from None
     if config.evaluation.skip:
@@ -251,7 +252,7 @@ def _measure(
                 world_seed=population.seed,
                 rlhi=config.rlhi if config.rlhi.enabled else None,
                 base_model=RememberingModel(adapted.language_model, _memory(config, files))
-                if config.rlhi.enabled
+                if config.rlhi.enabled or config.run.memory is not None
                 else None,
                 progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
             )

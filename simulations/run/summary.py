@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from server.central_noise import expected_noise_norm
 from server.round_record import NodeFailure, RoundRecord
 from shared.adapter import AdaptedModel
-from shared.privacy.accounting import pair_level_guarantee
+from shared.plan_guarantees import plan_guarantees
 from shared.privacy.guarantee import Guarantee
 from shared.round_plan import FederationPlan
 from simulations.population.embedded.population import EmbeddedPopulation
@@ -43,24 +44,6 @@ class RunCost:
     resumed_after: int | None
 
 
-def privacy_guarantee(plan: FederationPlan, *, participations: int, delta: float) -> Guarantee | None:
-    """What a run promises whose devices each took part at most so often; None of a run without privacy.
-
-    Raises:
-        ValueError: the accountant has no finite figure for it.
-    """
-    terms = plan.pair_privacy
-    if terms is None:
-        return None
-    return pair_level_guarantee(
-        noise_multiplier=terms.noise_multiplier,
-        sample_rate=terms.sample_rate,
-        local_steps=plan.training.local_steps,
-        max_participations=participations,
-        delta=delta,
-    )
-
-
 def summarise(
     *,
     config: RunConfig,
@@ -78,16 +61,14 @@ def summarise(
 
     Args:
         records, fold_records: rounds of the run and of its cross-validation.
-        requests: how often cohorts were asked (`server.request_ledger`), so the most that a device can have answered.
+        requests: how often cohorts were asked (`server.ledger`), so the most that a device can have answered.
 
     Raises:
         ValueError: a private run for which the accountant has no figure.
     """
     failures = [failure for record in (*records, *fold_records) for failure in record.failures]
     refused = [failure for failure in failures if _is_refusal(failure)]
-    guarantee = privacy_guarantee(plan, participations=requests, delta=config.run.delta)
-    if guarantee is not None:
-        guarantee = replace(guarantee, assumptions=(*guarantee.assumptions, _ONLY_THE_RELEASES))
+    given = plan_guarantees(plan, devices=plan.devices, requests=requests, releases=len(records))
     device_seconds = [record.metrics.device_seconds for record in records if record.metrics is not None]
     return {
         "tacit_version": version("tacit"),
@@ -116,8 +97,10 @@ def summarise(
             "bytes_down_per_device_round": max((record.bytes_down for record in records), default=0),
         },
         "privacy": {
-            "user": None,
-            "pair": None if guarantee is None else {**guarantee.as_json(), "sentence": guarantee.sentence()},
+            "user": _stated(given.user),
+            "pair": _stated(given.pair),
+            # What decides what can still be learned: see server.central_noise.
+            "noise_norm_over_clipping": expected_noise_norm(plan, dimension=adapted.spec.dimension),
         },
         "utility": measurement.utility,
         "not_measured": measurement.not_measured,
@@ -132,6 +115,12 @@ def summarise(
         "refused": len(refused),
         "dropouts": len(failures) - len(refused),
     }
+
+
+def _stated(guarantee: Guarantee | None) -> dict[str, object] | None:
+    if guarantee is None:
+        return None
+    return replace(guarantee, assumptions=(*guarantee.assumptions, _ONLY_THE_RELEASES)).as_json()
 
 
 def _pair_count(population: EmbeddedPopulation | MadePopulation | RecordedPopulation) -> int:

@@ -124,7 +124,7 @@ def _examples(summary: _Json) -> list[RenderableType]:
 
 def _cost_table(summary: _Json) -> RenderableType:
     federation, model, cost = (_part(summary, name) for name in ("federation", "model", "cost"))
-    pair = _part(summary, "privacy")["pair"]
+    promised = [part for part in (_part(summary, "privacy")[unit] for unit in ("user", "pair")) if part is not None]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
@@ -134,12 +134,12 @@ def _cost_table(summary: _Json) -> RenderableType:
         f"{federation['shared_parameters']:,} numbers a round ({share:.1%} of the model), "
         f"{_size(federation['bytes_up_per_device_round'])}; pairs, personas and conversations stay",
     )
-    table.add_row(
-        "promise",
-        str(cast(_Json, pair)["sentence"])
-        if pair is not None
-        else "none: this run adds no noise, so an update can tell something about its device's pairs",
-    )
+    for part in promised:
+        table.add_row("promise", str(cast(_Json, part)["sentence"]))
+    if not promised:
+        table.add_row(
+            "promise", "none: this run adds no noise, so an update can tell something about its device's pairs"
+        )
     without = cast(int, federation["replies_without_pairs"])
     idle = f"{without} times a device had no pairs; " if without else ""
     table.add_row(

@@ -46,7 +46,7 @@ def _request(of: FederationPlan, **changes: object) -> TrainRequest:
         _SPECS[of.model.name] = attach_adapter(load_language_model(of.model), of.adapter).spec
     spec = _SPECS[of.model.name]
     values: dict[str, object] = {
-        "round_number": 1, "attempt": 1, "plan": of, "spec_digest": spec.digest(), "training_seed": 0,
+        "run": "0" * 32, "round_number": 1, "attempt": 1, "plan": of, "spec_digest": spec.digest(), "training_seed": 0,
         "base_fingerprint": spec.base_fingerprint, "vector": np.zeros(spec.dimension, dtype=np.float32),
     }  # fmt: skip
     return TrainRequest(**(values | changes))  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ def _send(record: RecordDict, device: _Device) -> Message:
 
 def _answer(request: TrainRequest, device: _Device) -> TrainReply:
     reply = _send(request.to_record(), device)
-    private = request.plan.pair_privacy is not None
+    private = request.plan.is_private
     return TrainReply.from_record(reply.content, dimension=request.vector.size, private=private)
 
 

@@ -28,18 +28,30 @@ def test_a_plan_is_printed_whole_for_flower(tmp_path: Path) -> None:
 
 
 def test_a_private_plan_says_what_it_promises() -> None:
-    terms = {"unit": "pair", "noise-multiplier": 2.0, "sample-rate": 0.5, "max-grad-norm": 1.0}
-    shown = CliRunner().invoke(app, ["plan", *(f"--set=privacy.{key}={value}" for key, value in terms.items())])
+    terms = {
+        "privacy.unit": "both",
+        "pair-privacy.noise-multiplier": 2.0,
+        "pair-privacy.sample-rate": 0.5,
+        "pair-privacy.max-grad-norm": 1.0,
+        "federation.sampling": "schedule",
+        "federation.devices": 240,
+        "user-privacy.noise-multiplier": 3.0,
+    }
+    shown = CliRunner().invoke(app, ["plan", *(f"--set={key}={value}" for key, value in terms.items())])
 
     assert shown.exit_code == 0
-    assert "One preference pair is protected with ε =" in " ".join(shown.stderr.split())
+    said = " ".join(shown.stderr.split())
+    # Two units, two statements, never one.
+    assert said.count("promise:") == 2
+    assert "One preference pair, its content replaced by nothing" in said
+    assert "One user (all of a device's data), its content replaced by nothing" in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["plan", "--set", "federation.bounds=3"], "federation.bounds"),
-        (["plan", "--set", "privacy.unit=pair"], "privacy.noise-multiplier: is missing"),
+        (["plan", "--set", "privacy.unit=pair"], "pair-privacy.noise-multiplier: is missing"),
         (["status", "/nowhere"], "there is no directory"),
     ],
 )

@@ -53,6 +53,7 @@ def _directory(path: Path, **changes: object) -> RunDirectory:
 def _begun(path: Path) -> RunDirectory:
     directory = _directory(path)
     directory.open(resume=False)
+    directory.begin(range(4))
     for number in (1, 2):
         directory.commit(_vector(number), _record(number))
     return directory

@@ -5,37 +5,13 @@ import time
 import pytest
 from flwr.app import Message
 
+from server.cohorts import RandomCohorts
 from server.exchange import KnownDevices
-from server.roster import Roster, RosterError, call_roll
+from server.roster import RosterError, call_roll
 from shared.messages import RollCallReply
+from shared.round_plan import FederationPlan
 from simulations.engines.inline import InlineGrid
 from tests.server.grids import RollCallGrid, ScriptedGrid
-
-
-def test_cohorts_are_drawn_by_number_and_seed() -> None:
-    roster = Roster(devices=range(100), nodes=range(1000, 1100))
-    first = roster.cohort(10, seed=0, round_number=1, attempt=1)
-
-    assert first == Roster(devices=range(100), nodes=range(5000, 5100)).cohort(10, seed=0, round_number=1, attempt=1)
-    assert first == sorted(set(first))
-    assert len(first) == 10
-    others = [
-        roster.cohort(10, seed=1, round_number=1, attempt=1),
-        roster.cohort(10, seed=0, round_number=2, attempt=1),
-        roster.cohort(10, seed=0, round_number=1, attempt=2),
-    ]
-    assert first not in others
-    assert roster.cohort(200, seed=0, round_number=1, attempt=1) == list(range(100))
-
-
-def test_every_device_is_as_likely_as_any_other() -> None:
-    roster = Roster(devices=range(20), nodes=range(20))
-    counts = [0] * 20
-    for number in range(1, 2001):
-        for device in roster.cohort(5, seed=3, round_number=number, attempt=1):
-            counts[device] += 1
-
-    assert max(abs(count - 500) for count in counts) < 5 * (2000 * 0.25 * 0.75) ** 0.5
 
 
 def test_a_million_known_devices_need_no_roll_call() -> None:
@@ -44,7 +20,7 @@ def test_a_million_known_devices_need_no_roll_call() -> None:
 
     roster = call_roll(grid, devices=1_000_000, timeout=0.0)
 
-    cohort = roster.cohort(50, seed=0, round_number=1, attempt=1)
+    cohort = RandomCohorts(FederationPlan(cohort_size=50)).draw(roster, round_number=1, attempt=1, place=0)
     assert len(cohort) == 50
     assert roster.node(cohort[0]) == cohort[0] + 2
     with pytest.raises(RosterError, match="1000000"):

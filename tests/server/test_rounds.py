@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from flwr.app import Error, Message, RecordDict
 
+from server.ledger import count_charges
 from server.releases import RunDirectory, read_rounds
-from server.request_ledger import count_charges
 from server.round_record import RoundRecord
 from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import AdaptedModel, attach_adapter

@@ -28,7 +28,7 @@ _METRICS = PublicMetrics(
 
 def _request(**changes: object) -> TrainRequest:
     values: dict[str, object] = {
-        "round_number": 2, "attempt": 1, "plan": FederationPlan(), "spec_digest": "a" * 64,
+        "run": "1" * 32, "round_number": 2, "attempt": 1, "plan": FederationPlan(), "spec_digest": "a" * 64,
         "base_fingerprint": "b" * 64, "training_seed": 7, "vector": np.arange(4, dtype=np.float32),
     }  # fmt: skip
     return TrainRequest(**(values | changes))  # type: ignore[arg-type]
@@ -50,6 +50,7 @@ def test_a_request_survives_its_record() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"run": "2" * 32},
         {"round_number": 3},
         {"attempt": 2},
         {"plan": FederationPlan(seed=1)},
@@ -93,7 +94,8 @@ def _add(name: str) -> Callable[[RecordDict], None]:
         _edit("request", "round", 13),
         _edit("request", "attempt", 4),
         _edit("request", "training-seed", -1),
-        _edit("request", "schema", 2),
+        _edit("request", "schema", 1),
+        _edit("request", "run", "../../elsewhere"),
         _edit("request", "extra", 1),
         _edit("request", "plan", "0" * 64),
         _edit("plan", "federation.seed", 1),

@@ -13,7 +13,7 @@ from client.training import PairPrivacy, TrainingConfig
 from shared.adapter import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
-from shared.round_plan import FederationPlan, PairPrivacyTerms, RunOutput, TrainingTerms
+from shared.round_plan import FederationPlan, PairPrivacyTerms, RunOutput, TrainingTerms, UserPrivacyTerms
 
 _positive = st.floats(min_value=1e-6, max_value=1e6)
 _count = st.integers(min_value=1, max_value=10**6)
@@ -24,6 +24,13 @@ def _targets(draw: st.DrawFn) -> tuple[str, ...] | Literal["all-linear"]:
     if draw(st.booleans()):
         return "all-linear"
     return tuple(draw(st.lists(_name, min_size=1, max_size=3).filter(lambda names: names != ["all-linear"])))
+
+
+_USER: dict[str, object] = {
+    "privacy.unit": "user",
+    "federation.sampling": "schedule",
+    "user-privacy.noise-multiplier": 1.0,
+}
 
 
 @st.composite
@@ -38,6 +45,17 @@ def plans(draw: st.DrawFn) -> FederationPlan:
             max_grad_norm=_positive,
         )
     )
+    users_private = draw(
+        st.none()
+        | st.builds(
+            UserPrivacyTerms,
+            mechanism=st.sampled_from(["gaussian", "banded-gaussian"]),
+            noise_multiplier=_positive,
+            participations=_count,
+            separation=_count,
+        )
+    )
+    retried = users_private is None or users_private.mechanism == "gaussian"
     return FederationPlan(
         model=ModelConfig(
             name=draw(_name),
@@ -57,9 +75,13 @@ def plans(draw: st.DrawFn) -> FederationPlan:
             batch_size=None if private is not None else draw(st.none() | _count),
         ),
         pair_privacy=private,
+        user_privacy=users_private,
+        delta=draw(st.floats(min_value=1e-12, max_value=0.5)),
         rounds=draw(_count),
         cohort_size=cohort,
-        minimum_replies=draw(st.integers(min_value=1, max_value=cohort)),
+        sampling="schedule" if users_private is not None else draw(st.sampled_from(["random", "schedule"])),
+        minimum_replies=draw(st.integers(min_value=1, max_value=cohort)) if retried else 1,
+        attempts=draw(_count) if retried else 1,
         round_timeout=draw(_positive),
         server_schedule=draw(st.sampled_from(["linear", "constant"])),
         seed=draw(st.integers(min_value=0, max_value=2**63 - 1)),
@@ -91,9 +113,28 @@ def test_a_plan_survives_its_run_configuration(plan: FederationPlan) -> None:
         ({"model.load-in-4bit": "yes"}, "model.load-in-4bit"),
         ({"adapter.target-modules": "q_proj,,v_proj"}, "adapter.target-modules"),
         ({"adapter.rank": 0}, "adapter"),
-        ({"privacy.unit": "user"}, "privacy.unit"),
+        ({"privacy.unit": "users"}, "privacy.unit"),
         ({"privacy.noise-multiplier": 1.0}, "privacy.noise-multiplier"),
-        ({"privacy.unit": "pair", "privacy.sample-rate": 0.5}, "privacy.noise-multiplier"),
+        ({"privacy.delta": 1.0}, "privacy.delta"),
+        ({"pair-privacy.noise-multiplier": 1.0}, "pair-privacy.noise-multiplier"),
+        ({"user-privacy.participations": 2}, "user-privacy.participations"),
+        ({"privacy.unit": "pair", "pair-privacy.sample-rate": 0.5}, "pair-privacy.noise-multiplier"),
+        ({"privacy.unit": "user", "federation.sampling": "schedule"}, "user-privacy.noise-multiplier"),
+        ({**_USER, "federation.sampling": "random"}, "federation.sampling"),
+        ({**_USER, "user-privacy.mechanism": "laplace"}, "user-privacy.mechanism"),
+        ({**_USER, "user-privacy.participations": 0}, "user-privacy.participations"),
+        ({**_USER, "user-privacy.cohort-limit": 30}, "user-privacy.cohort-limit"),
+        ({**_USER, "federation.sampling": "poisson", "federation.devices": 50}, "federation.attempts"),
+        ({**_USER, "user-privacy.mechanism": "banded-gaussian"}, "federation.attempts"),
+        (
+            {
+                **_USER,
+                "user-privacy.mechanism": "banded-gaussian",
+                "federation.sampling": "poisson",
+                "federation.devices": 50,
+            },
+            "federation.sampling",
+        ),
     ],
 )
 def test_a_bad_key_is_refused_by_its_name(config: dict[str, object], key: str) -> None:

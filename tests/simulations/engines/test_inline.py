@@ -95,6 +95,8 @@ def test_a_run_cut_short_resumes_to_the_same_bytes(tmp_path: Path, private: bool
         (tmp_path / "whole" / "simulated-devices.key").write_bytes(
             (tmp_path / "cut" / "simulated-devices.key").read_bytes()
         )
+        begin = (tmp_path / "cut" / "ledger.jsonl").read_bytes().splitlines(keepends=True)[0]
+        (tmp_path / "whole" / "ledger.jsonl").write_bytes(begin)  # and the same run
     _run(tmp_path / "whole", of)
     again: list[RoundRecord] = []
     run_inline(of, FewDevices(), directory=tmp_path / "cut", resume=True, processes=0, observe=again.append)

@@ -16,10 +16,11 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM
 
 from client.device import DeviceError
+from server.ledger import RunLedger
 from server.releases import ReleaseError
 from server.round_record import RoundRecord
 from shared.flat_config import ConfigError
-from shared.privacy.accounting import pair_level_epsilon
+from shared.privacy.pair_level import pair_level_epsilon
 from simulations.population.recorded import LoadReport
 from simulations.run import run as running
 from simulations.run.config import RunConfig
@@ -87,7 +88,7 @@ def test_the_summary_has_its_keys_and_its_counts(tmp_path: Path, pairs: Path) ->
     assert 4 * dimension < federation["bytes_up_per_device_round"] < 4 * dimension + 4000
     assert 4 * dimension < federation["bytes_down_per_device_round"] < 4 * dimension + 8000
     assert cost["peak_rss_bytes"] > 1e8
-    assert summary["privacy"] == {"user": None, "pair": None}
+    assert summary["privacy"] == {"user": None, "pair": None, "noise_norm_over_clipping": 0.0}
     utility = summary["utility"]
     assert isinstance(utility, dict)
     assert set(utility["pair_accuracy"]) == {
@@ -120,9 +121,9 @@ def test_a_run_cut_short_resumes_to_the_same_adapter(
     terms: dict[str, object] = (
         {
             "privacy__unit": "pair",
-            "privacy__noise_multiplier": 1.0,
-            "privacy__sample_rate": 0.5,
-            "privacy__max_grad_norm": 0.5,
+            "pair_privacy__noise_multiplier": 1.0,
+            "pair_privacy__sample_rate": 0.5,
+            "pair_privacy__max_grad_norm": 0.5,
         }
         if private
         else {}
@@ -146,6 +147,10 @@ def test_a_run_cut_short_resumes_to_the_same_adapter(
         # The same devices, so the same secret; without it, an uninterrupted run draws other noise.
         secret = (tmp_path / "cut" / "simulated-devices.key").read_bytes()
         monkeypatch.setattr("simulations.engines.devices.secrets.token_bytes", lambda _size: secret)
+        # And the same run: a private run's name is random, and its noise hangs on it.
+        begun = RunLedger(tmp_path / "cut").state()
+        assert begun is not None
+        monkeypatch.setattr("server.ledger.secrets.token_hex", lambda _size: begun.run)
     _start(made, whole)
 
     summary, was_unfinished = _resume(tmp_path / "cut")
@@ -192,9 +197,9 @@ def test_a_private_run_states_its_guarantee_with_every_assumption(tmp_path: Path
         config(
             pairs,
             privacy__unit="pair",
-            privacy__noise_multiplier=2.0,
-            privacy__sample_rate=0.5,
-            privacy__max_grad_norm=0.5,
+            pair_privacy__noise_multiplier=2.0,
+            pair_privacy__sample_rate=0.5,
+            pair_privacy__max_grad_norm=0.5,
             evaluation__skip=True,
         ),
         tmp_path / "run",
@@ -207,7 +212,7 @@ def test_a_private_run_states_its_guarantee_with_every_assumption(tmp_path: Path
     # Three rounds asked once each: three local steps, neither more nor fewer.
     assert pair["epsilon_server"] == pair["epsilon_model_observer"] == _epsilon(steps=3)
     assert _epsilon(steps=2) < pair["epsilon_server"] < _epsilon(steps=4)
-    assert (pair["delta"], pair["neighbouring"]) == (1e-5, "add-or-remove-one")
+    assert (pair["delta"], pair["neighbouring"]) == (1e-5, "zero-out")
     assert "every other figure and count" in pair["sentence"]
     # With the devices' secret, whoever gets this directory could take the noise off again.
     assert not (tmp_path / "run" / "simulated-devices.key").exists()
@@ -225,9 +230,9 @@ def test_a_private_run_that_lost_its_secret_does_not_go_on(tmp_path: Path, pairs
     made = config(
         pairs,
         privacy__unit="pair",
-        privacy__noise_multiplier=2.0,
-        privacy__sample_rate=0.5,
-        privacy__max_grad_norm=0.5,
+        pair_privacy__noise_multiplier=2.0,
+        pair_privacy__sample_rate=0.5,
+        pair_privacy__max_grad_norm=0.5,
     )
 
     def cut(_: RoundRecord) -> str:
@@ -253,9 +258,9 @@ def test_a_private_run_without_a_finite_figure_is_refused_before_it_begins(tmp_p
             config(
                 pairs,
                 privacy__unit="pair",
-                privacy__noise_multiplier=1e-4,
-                privacy__sample_rate=0.5,
-                privacy__max_grad_norm=0.5,
+                pair_privacy__noise_multiplier=1e-4,
+                pair_privacy__sample_rate=0.5,
+                pair_privacy__max_grad_norm=0.5,
             ),
             tmp_path / "run",
         )

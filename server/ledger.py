@@ -1,0 +1,154 @@
+"""What a run did to its devices' privacy, written before it is done: `ledger.jsonl`, a `shared.privacy.chained_log`.
+
+    {"kind": "begin", "run": ..., "plan": ..., "devices": N, "numbers": [[first, last], ...], ...}
+    {"kind": "ask", "round": 3, "attempt": 1, "place": 2}         before a cohort is asked
+    {"kind": "release", "round": 3, "attempt": 1, "replies": 98}  before a round's adapter is released
+
+Every attempt of a round is a release of its own towards whoever sees single messages, whether the round was released or
+not. The same round and attempt asked again by a resumed run is the same request, which a device answers with the same
+bytes: it stands once. The ledger never shrinks, and a resumed run goes on with it or not at all. Who was in a Poisson
+cohort is secret, and in no file.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.privacy import chained_log
+from shared.privacy.chained_log import ChainError
+from shared.round_plan import FederationPlan
+
+__all__ = ["LEDGER_FILE", "ChainError", "LedgerState", "RunLedger", "count_charges"]
+
+LEDGER_FILE = "ledger.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerState:
+    """What a ledger says.
+
+    Attributes:
+        plan: digest of its plan.
+        run: the run's own random name, which no other run has; a plan's digest where nothing is private.
+        devices: numbers of the devices that began it.
+        asked: different requests to cohorts, in order: (round, attempt).
+        released: rounds whose release was recorded.
+    """
+
+    plan: str
+    run: str
+    devices: tuple[int, ...]
+    asked: tuple[tuple[int, int], ...]
+    released: tuple[int, ...]
+
+
+class RunLedger:
+    """The ledger in a run's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / LEDGER_FILE
+
+    def state(self) -> LedgerState | None:
+        """What stands; None before the run began. Raises: ChainError, OSError."""
+        return read_state(self._file)
+
+    def begin(self, plan: FederationPlan, devices: Sequence[int]) -> LedgerState:
+        """Records plan and devices. Raises: ChainError, OSError."""
+        # Without privacy nothing hangs on the name, and a seeded run is the same whenever it is made.
+        run = secrets.token_hex(16) if plan.is_private else plan.digest()[:32]
+        chained_log.append(
+            self._file,
+            {
+                "kind": "begin",
+                "run": run,
+                "plan": plan.digest(),
+                "terms": json.dumps(_terms(plan)),
+                "numbers": [list(span) for span in _spans(devices)],
+            },
+        )
+        state = self.state()
+        if state is None:
+            raise ChainError(f"{self._file}: what was written is not there")
+        return state
+
+    def ask(self, round_number: int, attempt: int) -> int:
+        """Records that a cohort is about to be asked; its place among all different requests, from 0.
+
+        Raises:
+            ChainError, OSError: it could not be recorded, so it must not be asked.
+        """
+        state = self.state()
+        if state is None:
+            raise ChainError(f"{self._file}: no run began there")
+        asked = state.asked
+        if (round_number, attempt) in asked:
+            return asked.index((round_number, attempt))
+        chained_log.append(self._file, {"kind": "ask", "round": round_number, "attempt": attempt, "place": len(asked)})
+        return len(asked)
+
+    def release(self, round_number: int, attempt: int, *, replies: int) -> None:
+        """Records that a round is about to be released, once. Raises: ChainError, OSError: it must not be."""
+        state = self.state()
+        if state is None:
+            raise ChainError(f"{self._file}: no run began there")
+        if round_number in state.released:
+            return
+        chained_log.append(
+            self._file, {"kind": "release", "round": round_number, "attempt": attempt, "replies": replies}
+        )
+
+
+def read_state(file: Path) -> LedgerState | None:
+    """What a run's ledger says; None of a missing or empty one.
+
+    Raises:
+        ChainError: damaged, or not a run's ledger.
+        OSError: it cannot be read.
+    """
+    entries = chained_log.read(file)
+    if not entries:
+        return None
+    try:
+        begin = entries[0]
+        if begin["kind"] != "begin" or any(entry["kind"] not in ("ask", "release") for entry in entries[1:]):
+            raise ValueError
+        asks = [(int(e["round"]), int(e["attempt"])) for e in entries[1:] if e["kind"] == "ask"]  # type: ignore[call-overload]
+        releases = [int(e["round"]) for e in entries[1:] if e["kind"] == "release"]  # type: ignore[call-overload]
+        spans = [(int(first), int(last)) for first, last in begin["numbers"]]  # type: ignore[attr-defined]
+    except (KeyError, ValueError, TypeError):
+        raise ChainError(f"{file}: is not a run's ledger") from None
+    return LedgerState(
+        plan=str(begin["plan"]),
+        run=str(begin["run"]),
+        devices=tuple(number for first, last in spans for number in range(first, last + 1)),
+        asked=tuple(dict.fromkeys(asks)),
+        released=tuple(dict.fromkeys(releases)),
+    )
+
+
+def count_charges(directory: Path) -> int:
+    """How many different requests were sent to cohorts. Raises: ChainError, OSError."""
+    state = read_state(directory / LEDGER_FILE)
+    return 0 if state is None else len(state.asked)
+
+
+def _terms(plan: FederationPlan) -> dict[str, object]:
+    """The part of a plan that a guarantee depends on, so that a ledger can be verified by itself."""
+    config = plan.to_run_config()
+    wanted = ("privacy.", "pair-privacy.", "user-privacy.", "federation.", "training.local-steps", "training.max-pairs")
+    return {key: value for key, value in config.items() if key.startswith(wanted)}
+
+
+def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as runs of neighbours: a million devices are one."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return spans

@@ -1,0 +1,207 @@
+"""User-level accounting: what a federation whose devices clip their whole update gives one user.
+
+Two observers, and nothing wished for. *Everyone* who may know which device took part when: no amplification, the exact
+Gaussian mechanism (Balle and Wang, 2018) composed over the participations of the one device that had most. *Whoever
+sees only released models*: the same, unless the run's own cohorts were Poisson samples of secret randomness; then
+`dp_accounting`'s privacy loss distributions hold (of truncated cohorts, if they were capped).
+
+The relation is zero-out: a user's content is replaced by a zero update, and that the device takes part stays known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import dp_accounting
+from dp_accounting import (
+    DpEvent,
+    GaussianDpEvent,
+    PoissonSampledDpEvent,
+    SelfComposedDpEvent,
+    TruncatedSubsampledGaussianDpEvent,
+    get_epsilon_gaussian,
+)
+from scipy.stats import binom
+
+from shared.privacy.composition import pld_epsilon
+from shared.privacy.guarantee import NO_AMPLIFICATION, Guarantee
+from shared.privacy.mechanisms import Sampling, UserMechanism
+
+# Of δ: what the chance that a Poisson sample exceeds a device's cap may cost.
+_CAP_SHARE = 0.01
+_ASSUMPTIONS = (
+    "a device takes part no more often than stated, which it enforces itself, as it clips its update",
+    "whether and when a device is online does not depend on its data, and how long it takes to reply is not covered",
+    "cryptographic randomness (AES-256) is taken for true randomness",
+)
+_PROMISES = ("that it adds this noise before anyone sees the sum", "that it shows single updates to nobody")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLevelRun:
+    """What a federation did, or plans to do, as far as its guarantee depends on it.
+
+    Attributes:
+        mechanism: "gaussian" adds independent noise to every round's sum; "banded-gaussian" correlated noise
+            (`shared.privacy.banded_noise`), whose multiplier is relative to the sensitivity over the whole run.
+        noise_multiplier: z, standard deviation of the noise over the sensitivity.
+        participations: the most that any one device takes part in.
+        releases: rounds whose noised sum is released.
+        sampling: how cohorts are drawn.
+        probability: of each device to be in a round's cohort, where sampling is "poisson".
+        devices: that are sampled from, where sampling is "poisson".
+        cohort_limit: devices to which larger Poisson cohorts are cut at random; None never cuts.
+    """
+
+    mechanism: UserMechanism
+    noise_multiplier: float
+    participations: int
+    releases: int
+    sampling: Sampling = "schedule"
+    probability: float = 1.0
+    devices: int = 1
+    cohort_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.noise_multiplier > 0 and math.isfinite(self.noise_multiplier)):
+            raise ValueError("the noise multiplier must be finite and above 0")
+        if self.participations < 0 or self.releases < 0 or self.devices < 1:
+            raise ValueError("participations and releases must not be negative, and there must be a device")
+        if self.sampling == "poisson":
+            if not 0 < self.probability <= 1:
+                raise ValueError("a sampling probability must be above 0 and at most 1")
+            if self.mechanism != "gaussian":
+                raise ValueError("correlated noise is accounted without sampling")
+        elif self.probability != 1.0 or self.cohort_limit is not None:
+            raise ValueError("a schedule has neither a sampling probability nor a cohort limit")
+
+    def event_for_everyone(self) -> DpEvent:
+        """What the device that took part most often went through, its participation known."""
+        if self.mechanism == "banded-gaussian":  # the whole run is one release
+            return GaussianDpEvent(self.noise_multiplier)
+        return SelfComposedDpEvent(GaussianDpEvent(self.noise_multiplier), self.participations)
+
+    def event_for_model_observer(self) -> DpEvent | None:
+        """What an observer of models sees who does not know who took part; None where nothing can be claimed."""
+        if self.sampling != "poisson" or self.releases == 0:
+            return None
+        sampled: DpEvent = PoissonSampledDpEvent(self.probability, GaussianDpEvent(self.noise_multiplier))
+        if self.cohort_limit is not None:
+            sampled = TruncatedSubsampledGaussianDpEvent(
+                dataset_size=self.devices,
+                sampling_probability=self.probability,
+                truncated_batch_size=self.cohort_limit,
+                noise_multiplier=self.noise_multiplier,
+            )
+        return SelfComposedDpEvent(sampled, self.releases)
+
+    def chance_of_passing_the_cap(self) -> float:
+        """That some device is drawn more often than it may take part: then the cohorts were not Poisson samples."""
+        if self.sampling != "poisson":
+            return 0.0
+        return float(min(1.0, self.devices * binom.sf(self.participations, self.releases, self.probability)))
+
+
+def epsilon_for_everyone(run: UserLevelRun, *, delta: float) -> float:
+    """ε against everyone who may know who took part when: exact, no amplification."""
+    _check_delta(delta)
+    if run.participations == 0 or run.releases == 0:
+        return 0.0
+    composed = 1 if run.mechanism == "banded-gaussian" else run.participations
+    return float(get_epsilon_gaussian(run.noise_multiplier / math.sqrt(composed), delta))
+
+
+def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[float, str]:
+    """ε against whoever sees only released models, and what it counts on; never above that against everyone."""
+    everyone = epsilon_for_everyone(run, delta=delta)
+    event = run.event_for_model_observer()
+    if event is None or everyone == 0:
+        return everyone, NO_AMPLIFICATION
+    epsilon = pld_epsilon(event, delta=delta * (1 - _CAP_SHARE))
+    # The run is within total variation eta of one without caps: (eps, d)-DP of that is (eps, d + (1 + e^eps) eta)-DP.
+    slack = (1 + math.exp(min(epsilon, 700.0))) * run.chance_of_passing_the_cap()
+    if epsilon >= everyone or slack > delta * _CAP_SHARE:
+        return everyone, NO_AMPLIFICATION
+    cut = "" if run.cohort_limit is None else f", cut to {run.cohort_limit}"
+    return epsilon, f"amplified by secret Poisson sampling with probability {run.probability:g}{cut}"
+
+
+def user_level_guarantee(run: UserLevelRun, *, delta: float) -> Guarantee:
+    """The guarantee of a federation whose server adds the noise.
+
+    Raises:
+        ValueError: no finite figure, or δ out of range.
+    """
+    everyone = epsilon_for_everyone(run, delta=delta)
+    observer, amplification = epsilon_for_model_observer(run, delta=delta)
+    how = (
+        f"Gaussian noise of {run.noise_multiplier:g} times the clipping norm on each round's sum"
+        if run.mechanism == "gaussian"
+        else f"DP-FTRL, correlated Gaussian noise (banded Toeplitz) of {run.noise_multiplier:g} times the run's "
+        "sensitivity"
+    )
+    times = "once" if run.participations == 1 else f"at most {run.participations} times"
+    accountant = "exact Gaussian (dp-accounting get_epsilon_gaussian)"
+    if amplification != NO_AMPLIFICATION:
+        accountant += ", and dp-accounting PLDAccountant for released models"
+    return Guarantee(
+        unit="user",
+        epsilon_server=everyone,
+        epsilon_model_observer=observer,
+        delta=delta,
+        server_is_trusted=True,
+        amplification=amplification,
+        mechanism=f"{how}, {run.releases} rounds, each device in them {times}",
+        accountant=accountant,
+        neighbouring="zero-out",
+        assumptions=_ASSUMPTIONS,
+        promises=_PROMISES,
+    )
+
+
+def noise_for(*, epsilon: float, delta: float, mechanism: UserMechanism, participations: int) -> float:
+    """The smallest noise multiplier, to four digits, that keeps ε against everyone: exact Gaussian.
+
+    Raises:
+        ValueError: ε, δ or the participations are out of range.
+    """
+    _check_delta(delta)
+    if not (epsilon > 0 and math.isfinite(epsilon)) or participations < 1:
+        raise ValueError("calibration needs a finite epsilon above 0 and at least one participation")
+    composed = 1 if mechanism == "banded-gaussian" else participations
+    exact = float(dp_accounting.get_sigma_gaussian(epsilon, delta)) * math.sqrt(composed)
+    return _rounded_up(exact)
+
+
+def noise_for_model_observer(run: UserLevelRun, *, epsilon: float, delta: float) -> float:
+    """The noise multiplier, to four digits, that keeps ε against observers of models under the run's Poisson sampling.
+
+    Raises:
+        ValueError: the run's sampling gives no amplification, or no noise reaches ε.
+    """
+    if run.sampling != "poisson":
+        raise ValueError("only secret Poisson sampling is amplified: calibrate against everyone")
+    low, high = 0.1, 1.0
+    while _observer(run, high, delta) > epsilon:
+        low, high = high, high * 2
+        if high > 1000:
+            raise ValueError("no noise multiplier below 1000 keeps this epsilon")
+    while high / low > 1.0005:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _observer(run, middle, delta) > epsilon else (low, middle)
+    return _rounded_up(high)
+
+
+def _observer(run: UserLevelRun, noise_multiplier: float, delta: float) -> float:
+    return epsilon_for_model_observer(replace(run, noise_multiplier=noise_multiplier), delta=delta)[0]
+
+
+def _rounded_up(value: float) -> float:
+    digits = 3 - math.floor(math.log10(value))
+    return math.ceil(value * 10.0**digits - 1e-9) / 10.0**digits
+
+
+def _check_delta(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise ValueError("delta must be between 0 and 1")

@@ -1,0 +1,67 @@
+"""Several runs side by side, one thread a process; one that is finished is not run again."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from simulations.run.config import RunConfig
+from simulations.run.progress import RunProgress
+from simulations.run.run import resume_run, start_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Attributes:
+    name: for those who wait.
+    flat: the run's keys.
+    path: its directory.
+    """
+
+    name: str
+    flat: Mapping[str, object]
+    path: Path
+
+
+def run_many(
+    jobs: Sequence[Job],
+    *,
+    processes: int,
+    command: str,
+    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
+) -> None:
+    """Runs every job to its end.
+
+    Args:
+        processes: runs at a time.
+        command: what they were begun with.
+        progress: told (runs done, runs in all, the run that has ended).
+
+    Raises:
+        ConfigError, ReleaseError: as runs raise them. Those that have ended stand.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+        waiting = {pool.submit(_run, dict(job.flat), job.path, command): job.name for job in jobs}
+        try:
+            for done, ended in enumerate(as_completed(waiting), start=1):
+                ended.result()
+                progress(done, len(jobs), waiting[ended])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run(flat: dict[str, object], path: Path, command: str) -> None:
+    torch.set_num_threads(1)
+    with RunProgress(Console(quiet=True)) as shown:
+        if (path / "config.toml").is_file():
+            resume_run(path, flat, shown=shown)
+        else:
+            start_run(RunConfig.from_flat(flat), path, overwrite=False, command=command, shown=shown)
