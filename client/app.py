@@ -15,7 +15,7 @@ from functools import lru_cache
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client.device import Device, DeviceError, device_number, open_installed_device
+from client.device import DeclinedError, Device, DeviceError, device_number, open_installed_device
 from client.packing import UnsupportedArchitectureError
 from client.training import NonFiniteTrainingError, PairCache
 from client.update import answer
@@ -61,7 +61,17 @@ def _reply(message: Message, context: Context, open_device: Callable[[Context], 
         digest = request.digest()
         adapted = _adapted_model(request.plan.model, request.plan.adapter)
         _check_model(adapted, request)
-        return answer(request, device=open_device(context), adapted=adapted, cache=_pair_cache(context.node_id))
+        device = open_device(context)
+        gate = device.gate()
+        said_before = gate.admit(request)
+        if said_before is not None:
+            return said_before
+        reply = answer(request, device=device, adapted=adapted, cache=_pair_cache(context.node_id))
+        gate.keep(request, reply)
+        return reply
+    except DeclinedError as error:
+        _LOG.warning("this device declines a request: %s", error)
+        return TrainReply(status="declined", request_digest=digest)
     except Exception as error:  # whatever it is, only a code may leave
         status = _status(error)
         _LOG.warning("this device does not answer a request: %s (%s)", status, type(error).__name__)

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.privacy_commands import policy_app, privacy
 from client.rlhi_commands import pairs, persona
 from shared.command_line import explained, run_script
 
@@ -38,6 +39,8 @@ _Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a
 
 app.command()(persona)
 app.command()(pairs)
+app.command()(privacy)
+app.add_typer(policy_app, name="policy")
 
 
 @app.command()

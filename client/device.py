@@ -13,6 +13,7 @@ from typing import Protocol
 from flwr.app import Context
 
 from shared.conversation import PreferencePair
+from shared.messages import TrainReply, TrainRequest
 from shared.preference_files import PreferenceFileError, read_preference_lines
 
 _LOG = logging.getLogger(__name__)
@@ -35,17 +36,52 @@ class Device(Protocol):
         """32 secret bytes, the same for as long as the device lives, never sent anywhere. Raises `DeviceError`."""
         ...
 
+    def gate(self) -> Gate:
+        """What decides whether a request is answered. Raises `DeviceError`."""
+        ...
+
+
+class Gate(Protocol):
+    """Stands between a request and its answer (`client.participation`)."""
+
+    def admit(self, request: TrainRequest) -> TrainReply | None:
+        """The reply that was sent to this very request, or None if it is to be answered now, and is charged for.
+
+        Raises:
+            DeclinedError: it is not to be answered.
+        """
+        ...
+
+    def keep(self, request: TrainRequest, reply: TrainReply) -> None:
+        """Records a reply before it is sent. Raises: DeclinedError: it must not be."""
+        ...
+
+
+class DeclinedError(RuntimeError):
+    """This device does not answer. The message is for its user; the server learns "declined" and nothing else."""
+
 
 class InstalledDevice:
     """A device whose pairs are a file and whose secret is another."""
 
-    def __init__(self, *, pairs_file: Path, state_directory: Path) -> None:
+    def __init__(
+        self,
+        *,
+        pairs_file: Path,
+        state_directory: Path,
+        ledger_directory: Path | None = None,
+        policy_file: Path | None = None,
+    ) -> None:
         """Args:
         pairs_file: preference JSONL in TRL's format (`shared.preference_lines`); `user_id` may be left out.
         state_directory: the device's own, made with mode 0700 if it is missing.
+        ledger_directory: of the privacy ledger, which no backup should hold; by default beside the state.
+        policy_file: what the user allows (`client.privacy_policy`); without one this device answers nothing.
         """
         self._pairs_file = pairs_file
         self._state = state_directory
+        self._ledger = ledger_directory or default_ledger_directory(state_directory)
+        self._policy_file = policy_file
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """Read anew each time: the user's file may have grown."""
@@ -74,18 +110,43 @@ class InstalledDevice:
             raise DeviceError("the device's noise key is damaged")
         return key
 
+    def gate(self) -> Gate:
+        """Policy, ledger and answered rounds, read anew each time."""
+        from client.answered import AnsweredRounds
+        from client.participation import Participation
+        from client.privacy_ledger import PrivacyLedger
+        from client.privacy_policy import PolicyError, PrivacyPolicy
+
+        key = self.noise_key()  # before the ledger: it makes the state directory
+        try:
+            policy = None if self._policy_file is None else PrivacyPolicy.load(self._policy_file)
+        except PolicyError as error:
+            raise DeclinedError(str(error)) from None
+        return Participation(
+            policy=policy,
+            ledger=PrivacyLedger(directory=self._ledger, anchor_directory=self._state),
+            answered=AnsweredRounds(self._state / "answered", device_key=key),
+        )
+
+
+def default_ledger_directory(state_directory: Path) -> Path:
+    """Beside the state and not in it: a backup of the one must not set back the other."""
+    return state_directory.with_name(f"{state_directory.name}-ledger")
+
 
 def open_installed_device(context: Context) -> InstalledDevice:
-    """The device named by a SuperNode's node configuration: `pairs="FILE" state-dir="DIRECTORY"`.
+    """The device named by a SuperNode's node configuration.
+
+    `pairs="FILE" state-dir="DIRECTORY" policy="FILE"`, and optionally `ledger-dir="DIRECTORY"`.
 
     Raises:
-        DeviceError: either is missing.
+        DeviceError: pairs or state directory are missing.
     """
-    found = [context.node_config.get(key) for key in ("pairs", "state-dir")]
-    pairs, state = (value if isinstance(value, str) and value else None for value in found)
+    found = [context.node_config.get(key) for key in ("pairs", "state-dir", "policy", "ledger-dir")]
+    pairs, state, policy, ledger = (Path(value) if isinstance(value, str) and value else None for value in found)
     if pairs is None or state is None:
         raise DeviceError("the node configuration must name pairs=FILE and state-dir=DIRECTORY")
-    return InstalledDevice(pairs_file=Path(pairs), state_directory=Path(state))
+    return InstalledDevice(pairs_file=pairs, state_directory=state, policy_file=policy, ledger_directory=ledger)
 
 
 def device_number(context: Context) -> int:

@@ -24,13 +24,13 @@ import os
 import re
 import socket
 import ssl
-import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import certifi
 
+from client.guarded_file import GuardedFileError, read_guarded
 from client.policy_entry import PURPOSES, PolicyEntry, Purpose, parse_policy_entry, shown_key
 from client.server_url import EndpointRefusedError, ServerUrl, is_loopback, is_of_one_machine, parse_server_url
 
@@ -113,7 +113,7 @@ class Endpoint:
         if self.entry is None or self.entry.ca_file is None:
             context.load_verify_locations(cafile=certifi.where())
             return context
-        pem = _read_guarded(self.entry.ca_file, limit=MAX_CA_BYTES, may_be_roots=True)
+        pem = _read(self.entry.ca_file, limit=MAX_CA_BYTES, may_be_roots=True)
         try:
             context.load_verify_locations(cadata=pem)
         except (ssl.SSLError, ValueError):
@@ -137,7 +137,7 @@ class EndpointPolicy:
         """
         problem = ""
         try:
-            table = tomllib.loads(_read_guarded(path, limit=MAX_POLICY_BYTES, may_be_roots=False))
+            table = tomllib.loads(_read(path, limit=MAX_POLICY_BYTES))
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             found = _POSITION.search(str(error))
             problem = f"{path}: is not TOML {found.group() if found else ''}".rstrip()
@@ -204,30 +204,9 @@ def _addresses(url: ServerUrl) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _read_guarded(path: Path, *, limit: int, may_be_roots: bool) -> str:
-    """A text file that nobody but its owner can change. Checked on the open file, which nobody can exchange."""
-    problem = ""
-    content = b""
+def _read(path: Path, *, limit: int, may_be_roots: bool = False) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a named pipe must not hold us
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                problem = "is not a file"
-            elif os.name == "posix" and found.st_uid not in ({os.geteuid(), 0} if may_be_roots else {os.geteuid()}):
-                problem = "belongs to another user; make your own"
-            elif os.name == "posix" and found.st_mode & 0o022:
-                problem = "can be written by others; run chmod go-w on it"
-            else:
-                content = file.read(limit + 1)
-    except OSError as error:
-        problem = f"cannot be read ({type(error).__name__})"
-    if len(content) > limit:
-        problem = f"is longer than {limit:,} bytes"
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        problem = "is not UTF-8"
-    if problem:
-        raise EndpointRefusedError(f"{path}: {problem}")
-    return text
+        return read_guarded(path, limit=limit, may_be_roots=may_be_roots)
+    except GuardedFileError as error:
+        problem = str(error)
+    raise EndpointRefusedError(problem)

@@ -16,6 +16,7 @@ from shared.adapter import attach_adapter
 from shared.flat_config import Scalar
 from shared.language_model import load_language_model
 from shared.round_plan import FederationPlan, RunOutput
+from shared.server_identity import ServerKey
 
 
 def build_server_app(
@@ -50,6 +51,7 @@ def build_server_app(
             resume=output.resume,
             observe=observe,
             wrap=wrap,
+            signing_key=None if output.signing_key is None else ServerKey.load(Path(output.signing_key)),
         )
 
     return built

@@ -7,7 +7,6 @@ noise depends on the plan alone, never on how many devices answered.
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -170,21 +169,6 @@ def open_mechanism(
     return CentralBandedGaussian(
         terms, grid, rounds=plan.rounds, released=released, state_file=state_file, new_noise=new_noise
     )
-
-
-def expected_noise_norm(plan: FederationPlan, *, dimension: int) -> float:
-    """L2 norm of one round's noise on the mean update, over C: z sqrt(d) / n; with correlated noise, of the last round.
-
-    What decides whether anything can still be learned: flat up to about 2.5, destroyed at 5.5 (embedded world).
-    """
-    terms = plan.user_privacy
-    if terms is None:
-        return 0.0
-    scale = terms.noise_multiplier
-    if terms.mechanism == "banded-gaussian":
-        factor = BandedToeplitz(bands=min(terms.separation, plan.rounds))
-        scale *= factor.sensitivity(terms.participations) * float(factor.noise_growth(plan.rounds)[-1])
-    return scale * math.sqrt(dimension) / plan.cohort_size
 
 
 def _sum(updates: Sequence[NDArray[np.float32]], grid: IntegerGrid, source: NoiseSource) -> NDArray[np.int64]:

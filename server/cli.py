@@ -38,6 +38,9 @@ def plan(
         Path | None, typer.Option("--out", help="Where the run will leave its results: completes the plan for Flower.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    signing_key: Annotated[
+        Path | None, typer.Option("--key", help="The server's key (`tacit-server key`), to sign every request with.")
+    ] = None,
 ) -> None:
     """Check a plan and print it whole, as TOML for `flwr run . --run-config FILE`.
 
@@ -57,11 +60,29 @@ def plan(
         promises = [given.sentence() for given in (promised.user, promised.pair) if given is not None]
         keys = made.to_run_config()
         if directory is not None:
-            keys |= RunOutput(directory=str(directory.absolute()), resume=resume).to_run_config()
+            keys |= RunOutput(
+                directory=str(directory.absolute()),
+                resume=resume,
+                signing_key=None if signing_key is None else str(signing_key.absolute()),
+            ).to_run_config()
         sys.stdout.write(tomli_w.dumps(to_tables(keys)))
         err.print(f"plan {made.digest()[:16]}", markup=False, highlight=False)
         for promise in promises or ["no privacy: an update can tell something about its device's pairs"]:
             err.print(f"promise: {promise}", markup=False, highlight=False)
+
+
+@app.command()
+def key(path: Annotated[Path, typer.Argument(help="The server's key; made with mode 0600 if it is missing.")]) -> None:
+    """Show the public key that devices name in their policy, and make the key if there is none.
+
+    A run signs its requests with it where `output.signing-key` names the file.
+    """
+    from shared.server_identity import ServerKey, ServerKeyError
+
+    with explained(lambda: (OSError, ServerKeyError), err, interrupted="nothing was written"):
+        if not path.exists():
+            ServerKey.generate().save(path)
+        sys.stdout.write(ServerKey.load(path).public + "\n")
 
 
 @app.command()

@@ -130,6 +130,19 @@ def read_state(file: Path) -> LedgerState | None:
     )
 
 
+def read_plan(file: Path) -> FederationPlan:
+    """The run's plan, as far as its guarantee depends on it; the rest has its defaults.
+
+    Raises:
+        ChainError: the ledger is damaged, empty, or not a run's.
+    """
+    entries = chained_log.read(file)
+    try:
+        return FederationPlan.from_run_config(json.loads(str(entries[0]["terms"])))
+    except (IndexError, KeyError, ValueError):
+        raise ChainError(f"{file}: is not a run's ledger") from None
+
+
 def count_charges(directory: Path) -> int:
     """How many different requests were sent to cohorts. Raises: ChainError, OSError."""
     state = read_state(directory / LEDGER_FILE)

@@ -26,6 +26,7 @@ from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import AdaptedModel
 from shared.messages import from_array_record, to_array_record
 from shared.round_plan import FederationPlan
+from shared.server_identity import ServerKey
 
 _LOG = logging.getLogger(__name__)
 _MEASURED = 4  # messages a round: each is serialised once more for it
@@ -46,6 +47,7 @@ def run_rounds(
     resume: bool = False,
     observe: Observe | None = None,
     wrap: Callable[[AdapterAveraging], Strategy] | None = None,
+    signing_key: ServerKey | None = None,
 ) -> None:
     """Runs a plan to its end and leaves its artefacts in `directory`.
 
@@ -53,6 +55,7 @@ def run_rounds(
         adapted: the base model with a fresh adapter.
         observe: called after each round's release.
         wrap: puts wrappers around the strategy.
+        signing_key: signs every request.
 
     Raises:
         RosterError, TooFewRepliesError, ReleaseError, NoiseStateError: see there.
@@ -76,6 +79,7 @@ def run_rounds(
             mechanism=open_mechanism(
                 plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
             ),
+            signing_key=signing_key,
         )
         strategy = averaging if wrap is None else wrap(averaging)
         strategy.summary()

@@ -11,7 +11,6 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 Scalar = bool | int | float | str
@@ -40,11 +39,15 @@ def full_key(group: str, name: str) -> str:
     return f"{group}.{spelled(name)}"
 
 
-@cache
+_known_hints: dict[type, Mapping[str, object]] = {}
+
+
 def field_hints(kind: type) -> Mapping[str, object]:
-    """A dataclass's fields, in order, with their resolved types. Once a class: a device's every digest asks for them."""
-    hints = get_type_hints(kind)
-    return types.MappingProxyType({item.name: hints[item.name] for item in fields(kind)})
+    """A dataclass's fields, in order, with their resolved types."""
+    if kind not in _known_hints:  # resolved once: every digest of every request asks for them
+        hints = get_type_hints(kind)
+        _known_hints[kind] = types.MappingProxyType({item.name: hints[item.name] for item in fields(kind)})
+    return _known_hints[kind]
 
 
 def write_fields(value: object, group: str, hints: Mapping[str, object] | None = None) -> dict[str, Scalar]:

@@ -64,6 +64,8 @@ class TrainRequest:
         spec_digest, base_fingerprint: what the server's adapter and base model are.
         training_seed: of local choices in a run without privacy; a private one draws from the device's own key.
         vector: (d,) float32, the adapter at the start of the round.
+        server: the server's public key (`shared.server_identity`); "" if it signs nothing.
+        signature: by that key, over `digest`; not part of it.
     """
 
     run: str
@@ -74,6 +76,8 @@ class TrainRequest:
     base_fingerprint: str
     training_seed: int
     vector: NDArray[np.float32]
+    server: str = ""
+    signature: str = ""
 
     def digest(self) -> str:
         """SHA-256 (hex) over everything above: the same for identical requests only."""
@@ -84,7 +88,7 @@ class TrainRequest:
         """As Flower's records."""
         return RecordDict(
             {
-                "request": ConfigRecord({"schema": SCHEMA_VERSION, **self._scalars()}),
+                "request": ConfigRecord({"schema": SCHEMA_VERSION, **self._scalars(), "signature": self.signature}),
                 "plan": ConfigRecord({**self.plan.to_run_config()}),
                 "shared": to_array_record(self.vector),
             }
@@ -110,6 +114,8 @@ class TrainRequest:
             base_fingerprint=cast(str, said["base"]),
             training_seed=cast(int, said["training-seed"]),
             vector=from_array_record(_array_record(record, "shared")),
+            server=cast(str, said["server"]),
+            signature=cast(str, said["signature"]),
         )
         if said["plan"] != plan.digest():
             raise MessageError("request.plan: is not the digest of the plan beside it")
@@ -130,6 +136,7 @@ class TrainRequest:
             "spec": self.spec_digest,
             "base": self.base_fingerprint,
             "training-seed": self.training_seed,
+            "server": self.server,
         }
 
 
@@ -262,6 +269,7 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
 _PLAN_KEYS = set(FederationPlan().to_run_config())
 _REQUEST_KEYS: dict[str, type] = {
     "run": str, "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
+    "server": str, "signature": str,
 }  # fmt: skip
 _REPLY_KEYS: dict[str, type] = {"status": str, "request": str}
 

@@ -272,14 +272,16 @@ class RunOutput:
     Attributes:
         directory: the run's; on the server's machine, so absolute in a deployment.
         resume: continue a run that stands there already.
+        signing_key: file of the server's key (`tacit-server key`), with which every request is signed; None signs none.
     """
 
     directory: str
     resume: bool = False
+    signing_key: str | None = None
 
     def to_run_config(self) -> dict[str, Scalar]:
         """The keys that belong to the server alone."""
-        return {"output.directory": self.directory, "output.resume": self.resume}
+        return write_fields(self, "output")
 
     @classmethod
     def from_run_config(cls, config: Mapping[str, object]) -> RunOutput:

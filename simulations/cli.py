@@ -22,6 +22,8 @@ from simulations.commands.ablations import ablate
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
 from simulations.commands.outside import benchmarks, files
+from simulations.commands.privacy import app as privacy_app
+from simulations.commands.privacy import plan
 from simulations.commands.showing import err, explained_here, out
 from simulations.commands.stages import follow_ups, injections, screening
 
@@ -38,6 +40,8 @@ evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
 app.command()(ablate)
+app.add_typer(privacy_app, name="privacy")
+app.command()(plan)
 
 
 @app.command()

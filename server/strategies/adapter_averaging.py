@@ -37,6 +37,7 @@ from shared.messages import (
 from shared.privacy.clipping import l2_norm
 from shared.privacy.mechanisms import SumMechanism
 from shared.round_plan import FederationPlan
+from shared.server_identity import ServerKey
 
 _LOG = logging.getLogger(__name__)
 # Float32 rounding of a clipped update, as `shared.privacy.clipping` bounds it, is below this; more is a lie.
@@ -88,10 +89,12 @@ class AdapterAveraging(Strategy):
         run: str,
         cohorts: Cohorts,
         mechanism: SumMechanism | None = None,
+        signing_key: ServerKey | None = None,
     ) -> None:
         """Args:
             run: the run's own name (`server.ledger`).
             mechanism: what noises a round's sum; must be there exactly if the plan protects users.
+            signing_key: signs every request; None signs none.
 
         Raises:
             ValueError: it is not.
@@ -101,6 +104,7 @@ class AdapterAveraging(Strategy):
         self._run = run
         self._cohorts = cohorts
         self._mechanism = mechanism
+        self._signing_key = signing_key
         self._plan = plan
         self._spec = spec
         self.roster = roster
@@ -210,6 +214,8 @@ class AdapterAveraging(Strategy):
             training_seed=0 if self._plan.is_private else int(seed),
             vector=self._start,
         )
+        if self._signing_key is not None:
+            request = self._signing_key.sign(request)
         message = Message(
             request.to_record(),
             self.roster.node(device),

@@ -10,7 +10,7 @@ c_j = c_{j-1} (2j-1)/2j, the square root of the prefix-sum matrix cut off. A dev
 sqrt(participations) |c| times one update's norm: one Gaussian release, adaptively chosen updates included (Denisov et
 al., 2022, arXiv:2202.08312, theorem 2.1), without any assumption about sampling.
 
-The coefficients are whole quarters: with integer sums, Y is an integer plus noise, and rounded noise is exact
+The coefficients are whole eighths: with integer sums, Y is an integer plus noise, and rounded noise is exact
 (`shared.privacy.rounded_gaussian`). A rounded coefficient makes another matrix, of which all of the above holds too.
 """
 
@@ -24,7 +24,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-DENOMINATOR = 4
+DENOMINATOR = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +41,19 @@ class BandedToeplitz:
 
     @property
     def numerators(self) -> tuple[int, ...]:
-        """Four times each coefficient, (bands,)."""
+        """Eight times each coefficient, (bands,)."""
         found, exact = [DENOMINATOR], Fraction(1)
         for j in range(1, self.bands):
             exact *= Fraction(2 * j - 1, 2 * j)
-            found.append(max(1, round(exact * DENOMINATOR)))
+            found.append(round(exact * DENOMINATOR))
         return tuple(found)
 
     def sensitivity(self, participations: int) -> float:
-        """sqrt(participations) |c|, in quarters: of C S to one device whose updates have norm at most 1."""
+        """sqrt(participations) |c|, in eighths: of C S to one device whose updates have norm at most 1."""
         return math.sqrt(participations * sum(value**2 for value in self.numerators))
 
     def combine(self, sums: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """The row of C S that ends at the last of the sums, in quarters, exactly.
+        """The row of C S that ends at the last of the sums, in eighths, exactly.
 
         Args:
             sums: (d,) of this round and the rounds before it, oldest first; the last `bands` of them are used.
@@ -77,7 +77,7 @@ class BandedToeplitz:
         """This round's entry of C^-1 Y, the sum with its correlated noise: post-processing of what was released.
 
         Args:
-            noised: (d,) this round's row of Y, in quarters.
+            noised: (d,) this round's row of Y, in eighths.
             earlier: what this returned for the rounds before, oldest first.
         """
         left = noised.astype(np.float64)
@@ -86,10 +86,14 @@ class BandedToeplitz:
         return left / self.numerators[0]
 
     def noise_growth(self, rounds: int) -> NDArray[np.float64]:
-        """(rounds,) standard deviation of each round's entry of C^-1 xi, for noise of one quarter in Y."""
+        """(rounds,) standard deviation of each round's entry of C^-1 xi, for noise of one eighth in Y."""
+        return np.sqrt(np.cumsum(self.inverse(rounds) ** 2))
+
+    def inverse(self, rounds: int) -> NDArray[np.float64]:
+        """(rounds,) the first column of C^-1, which is Toeplitz too; C in eighths."""
         inverse = np.zeros(rounds)
         inverse[0] = 1.0 / self.numerators[0]
         for t in range(1, rounds):
             back = min(t, self.bands - 1)
             inverse[t] = -sum(self.numerators[j] * inverse[t - j] for j in range(1, back + 1)) / self.numerators[0]
-        return np.sqrt(np.cumsum(inverse**2))
+        return inverse

@@ -72,6 +72,18 @@ def head(path: Path) -> tuple[int, str]:
     return len(entries), digest
 
 
+def digest_at(path: Path, entries: int) -> str:
+    """The digest of the log as it was after so many entries; "" if it has fewer. Raises: as `read`."""
+    if entries == 0:
+        return _FIRST
+    if not path.exists():
+        return ""
+    content = path.read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    _parse(b"\n".join(lines), path)
+    return str(json.loads(lines[entries - 1])["digest"]) if len(lines) >= entries else ""
+
+
 def _line(previous: str, entry: Mapping[str, object]) -> tuple[bytes, str]:
     digest = _digest(previous, entry)
     said = {"previous": previous, "entry": dict(entry), "digest": digest}

@@ -27,6 +27,18 @@ _INTERVAL = 1e-3
 RDP_ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512, 1024)
 # Of the same steps without sampling: beyond it, the accountant's grid would not fit in memory.
 _LARGEST_EPSILON = 5000.0
+_LEAST_NOISE = 0.01  # 1 / (2 z^2), the bulk of ε, is that much
+
+
+def gaussian_epsilon(noise_multiplier: float, *, delta: float) -> float:
+    """ε of one Gaussian mechanism, exactly (Balle and Wang, 2018).
+
+    Raises:
+        ValueError: so little noise that ε would mean nothing.
+    """
+    if noise_multiplier < _LEAST_NOISE:
+        raise ValueError("too little noise for an ε that means anything: more noise or fewer releases are needed")
+    return float(get_epsilon_gaussian(noise_multiplier, delta))
 
 
 def pld_epsilon(event: DpEvent, *, delta: float) -> float:
@@ -65,8 +77,11 @@ def total_epsilon(events: Iterable[DpEvent], *, delta: float) -> float:
     squares = [_inverse_square(event) for event in composed]
     if all(square is not None for square in squares):
         total = sum(square for square in squares if square is not None)
-        return 0.0 if total == 0 else float(get_epsilon_gaussian(1 / math.sqrt(total), delta))
-    return pld_epsilon(ComposedDpEvent(composed), delta=delta)
+        return 0.0 if total == 0 else gaussian_epsilon(1 / math.sqrt(total), delta=delta)
+    counted: dict[str, tuple[DpEvent, int]] = {}
+    for event in composed:  # like ones together: the accountant takes powers much faster than products
+        counted[repr(event)] = (event, counted.get(repr(event), (event, 0))[1] + 1)
+    return pld_epsilon(ComposedDpEvent([SelfComposedDpEvent(*one) for one in counted.values()]), delta=delta)
 
 
 def _inverse_square(event: DpEvent) -> float | None:
@@ -86,7 +101,7 @@ def _check_noise(event: DpEvent, delta: float) -> None:
     unsampled = _inverse_square(_without_sampling(event))
     if unsampled is None or unsampled == 0:
         return
-    if math.isinf(unsampled) or get_epsilon_gaussian(1 / math.sqrt(unsampled), delta) > _LARGEST_EPSILON:
+    if gaussian_epsilon(1 / math.sqrt(unsampled), delta=delta) > _LARGEST_EPSILON:
         raise ValueError("too little noise for an ε that means anything: more noise or fewer releases are needed")
 
 

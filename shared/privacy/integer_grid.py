@@ -80,7 +80,7 @@ class IntegerGrid:
 
     def is_bounded(self, encoded: NDArray[np.int64]) -> bool:
         """Whether a vector of integers is one that `encode` may return."""
-        largest = int(np.abs(encoded).max(initial=0))
+        largest = max(int(encoded.max(initial=0)), -int(encoded.min(initial=0)))
         # A square of more than the bound would overflow before it is compared.
         return largest**2 <= self.squared_norm_bound and int(np.dot(encoded, encoded)) <= self.squared_norm_bound
 

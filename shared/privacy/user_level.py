@@ -20,11 +20,10 @@ from dp_accounting import (
     PoissonSampledDpEvent,
     SelfComposedDpEvent,
     TruncatedSubsampledGaussianDpEvent,
-    get_epsilon_gaussian,
 )
 from scipy.stats import binom
 
-from shared.privacy.composition import pld_epsilon
+from shared.privacy.composition import gaussian_epsilon, pld_epsilon
 from shared.privacy.guarantee import NO_AMPLIFICATION, Guarantee
 from shared.privacy.mechanisms import Sampling, UserMechanism
 
@@ -104,12 +103,16 @@ class UserLevelRun:
 
 
 def epsilon_for_everyone(run: UserLevelRun, *, delta: float) -> float:
-    """ε against everyone who may know who took part when: exact, no amplification."""
+    """ε against everyone who may know who took part when: exact, no amplification.
+
+    Raises:
+        ValueError: so little noise that ε would mean nothing.
+    """
     _check_delta(delta)
     if run.participations == 0 or run.releases == 0:
         return 0.0
     composed = 1 if run.mechanism == "banded-gaussian" else run.participations
-    return float(get_epsilon_gaussian(run.noise_multiplier / math.sqrt(composed), delta))
+    return gaussian_epsilon(run.noise_multiplier / math.sqrt(composed), delta=delta)
 
 
 def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[float, str]:

@@ -38,6 +38,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
     from client.device import DeviceError
     from client.followups.light import LightWeightsError
+    from client.privacy_ledger import LedgerError
     from client.rewards.reward_model import RewardModelError
     from client.training import TrainingError
     from server.central_noise import NoiseStateError
@@ -50,6 +51,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError
     from shared.privacy.clipping import NonFiniteUpdateError
+    from shared.server_identity import ServerKeyError
     from simulations.engines.deployed import DeploymentError
     from simulations.engines.ray import RayMissingError
     from simulations.evaluation.pairwise_result import PairwiseError
@@ -70,6 +72,7 @@ def _expected() -> tuple[type[Exception], ...]:
         DeploymentError,
         DeviceError,
         LanguageModelError,
+        LedgerError,
         LightWeightsError,
         MadePairsError,
         NonFiniteUpdateError,
@@ -85,6 +88,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ReleaseError,
         RewardModelError,
         RosterError,
+        ServerKeyError,
         StandardBenchmarkError,
         TooFewRepliesError,
         TrainingError,

@@ -36,6 +36,18 @@ _START_SECONDS = 60.0
 _COMMAND_SECONDS = 120.0
 _STATUS_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+# Simulated people allow whatever a researcher asks for; their devices keep real ledgers and enforce their caps.
+_POLICY = """
+delta = 1e-5
+require = "none"
+[user]
+max_epsilon_per_run = 1e9
+max_epsilon_in_total = 1e9
+trust_the_server_to_add_noise = true
+[pair]
+max_epsilon_per_run = 1e9
+max_epsilon_in_total = 1e9
+"""
 # A SuperNode and its executor take some 260 MB.
 _MOST_DEVICES = 32
 
@@ -93,7 +105,10 @@ def run_deployed(
             key = state / "noise.key"
             key.touch(mode=0o600)
             key.write_bytes(devices.device(index).noise_key())
-            settings = f'pairs="{pairs}" state-dir="{state}" device-number={index}'
+            policy = own / "policy.toml"
+            policy.write_text(_POLICY, encoding="utf-8")
+            policy.chmod(0o600)
+            settings = f'pairs="{pairs}" state-dir="{state}" policy="{policy}" device-number={index}'
             start(
                 "flower-supernode", "--insecure", "--superlink", address, "--host", _LOOPBACK, "--port", str(port),
                 "--node-config", settings,

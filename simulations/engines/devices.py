@@ -14,6 +14,7 @@ from client.device import NOISE_KEY_BYTES, DeviceError, create_once, device_numb
 from server.ledger import count_charges
 from shared.conversation import PreferencePair
 from shared.flat_config import ConfigError
+from shared.messages import TrainReply, TrainRequest
 from shared.round_plan import FederationPlan
 from simulations.population.protocol import Population
 
@@ -36,6 +37,24 @@ class SimulatedDevice:
         """By HKDF-SHA256 from the run's secret and the index."""
         info = f"tacit/simulated-device/{self.index}".encode()
         return HKDF(algorithm=SHA256(), length=NOISE_KEY_BYTES, salt=None, info=info).derive(self.secret)
+
+    def gate(self) -> OpenGate:
+        """An open one."""
+        return OpenGate()
+
+
+class OpenGate:
+    """Admits everything: a simulated device has nobody to protect.
+
+    What the run's own ledger counts is what a device would have been charged, since the schedule asks no device too
+    often. The engine `deployed` starts devices with a policy, a ledger and the gate of a real one.
+    """
+
+    def admit(self, request: TrainRequest) -> None:
+        """Admits it."""
+
+    def keep(self, request: TrainRequest, reply: TrainReply) -> None:
+        """Keeps nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

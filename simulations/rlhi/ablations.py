@@ -129,13 +129,8 @@ def run_ablations(
             )
             for name, seed in part
         ]
-        before = done
-        run_many(
-            jobs,
-            processes=processes,
-            command=command,
-            progress=lambda ended, _all, name, before=before: progress(before + ended, len(wanted), name),
-        )
+        shown = _later(progress, done, len(wanted))
+        run_many(jobs, processes=processes, command=command, progress=shown)
         done += len(jobs)
     found = collect(directory, names=names, seeds=seeds)
     write_whole(directory / "ablations.json", (json.dumps(found, indent=1) + "\n").encode())
@@ -184,3 +179,8 @@ def _interval(summary: Mapping[str, object]) -> list[float]:
 
 def _path(directory: Path, name: str, seed: int) -> Path:
     return directory / f"{name}-{seed}"
+
+
+def _later(progress: Callable[[int, int, str], None], before: int, total: int) -> Callable[[int, int, str], None]:
+    """Tells of one part's runs among all of them."""
+    return lambda done, _part, name: progress(before + done, total, name)

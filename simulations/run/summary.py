@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from server.central_noise import expected_noise_norm
 from server.round_record import NodeFailure, RoundRecord
 from shared.adapter import AdaptedModel
 from shared.plan_guarantees import plan_guarantees
 from shared.privacy.guarantee import Guarantee
+from shared.privacy.noise_norm import noise_norm_over_clipping
 from shared.round_plan import FederationPlan
 from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.made import MadePopulation
@@ -99,8 +99,7 @@ def summarise(
         "privacy": {
             "user": _stated(given.user),
             "pair": _stated(given.pair),
-            # What decides what can still be learned: see server.central_noise.
-            "noise_norm_over_clipping": expected_noise_norm(plan, dimension=adapted.spec.dimension),
+            "noise_norm_over_clipping": _noise_norm(plan, adapted.spec.dimension),
         },
         "utility": measurement.utility,
         "not_measured": measurement.not_measured,
@@ -115,6 +114,21 @@ def summarise(
         "refused": len(refused),
         "dropouts": len(failures) - len(refused),
     }
+
+
+def _noise_norm(plan: FederationPlan, dimension: int) -> float:
+    terms = plan.user_privacy
+    if terms is None:
+        return 0.0
+    return noise_norm_over_clipping(
+        mechanism=terms.mechanism,
+        noise_multiplier=terms.noise_multiplier,
+        dimension=dimension,
+        cohort_size=plan.cohort_size,
+        rounds=plan.rounds,
+        participations=terms.participations,
+        separation=terms.separation,
+    )
 
 
 def _stated(guarantee: Guarantee | None) -> dict[str, object] | None:

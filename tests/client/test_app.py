@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import client.training
 from client.app import build_client_app
-from client.device import DeviceError
+from client.device import DeviceError, Gate
 from client.packing import encode_pair
 from shared.adapter import AdapterSpec, attach_adapter
 from shared.conversation import PreferencePair
@@ -21,6 +21,7 @@ from shared.language_model import load_language_model
 from shared.messages import TRAIN, TrainReply, TrainRequest
 from shared.privacy.clipping import l2_norm
 from shared.round_plan import FederationPlan, PairPrivacyTerms
+from simulations.engines.devices import OpenGate
 from tests.federation import MARKER, FewDevices, plan
 
 
@@ -35,6 +36,9 @@ class _Device:
 
     def noise_key(self) -> bytes:
         return bytes([self._key]) * 32
+
+    def gate(self) -> Gate:
+        return OpenGate()
 
 
 _PAIRS = FewDevices().pairs(2)

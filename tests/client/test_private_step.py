@@ -28,6 +28,9 @@ class CountingNoise:
         self.uniforms += size
         return self._source.uniform(size)
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return self._source.words(size)
+
     def normal(self, size: int) -> NDArray[np.float64]:
         self.normals += size
         return self._source.normal(size)

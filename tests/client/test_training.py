@@ -35,6 +35,9 @@ class NoNoise:
 
     normal = uniform
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        raise AssertionError("training without privacy drew noise")
+
 
 def adapted_model(architecture: str = "llama", dtype: torch.dtype = torch.float32) -> AdaptedModel:
     attention = "eager" if architecture == "gemma2" else "sdpa"

@@ -1,0 +1,133 @@
+"""`tacit policy` and `tacit privacy`: what a user allows, and what their device has told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.command_line import explained, settings
+
+out, err = Console(), Console(stderr=True)
+
+policy_app = typer.Typer(
+    help="What may leave this device: write a policy, and ask what it thinks of a plan.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_TEMPLATE = """\
+# What your device may answer. It checks every plan that a server proposes against this file and against its own
+# ledger, with its own arithmetic. What is weaker is declined: you see why, the server sees "declined".
+# Without this file nothing leaves.
+
+delta = 1e-6            # chance that the promise fails; keep it far below 1 over the number of users
+require = "user"        # what a run must protect: "user", "pair", "either" or "none"
+servers = []            # public keys of servers that may ask (`tacit-server key` shows one); empty: any server
+minimum_cohort = 50     # devices that must be asked together
+
+[user]                                  # one user: all of your data at once
+max_epsilon_per_run = 4.0               # smaller is stronger; below 1 is strong, above 8 says little
+max_epsilon_in_total = 8.0              # over everything this device will ever have answered
+minimum_noise_multiplier = 0.5
+mechanisms = ["gaussian", "banded-gaussian"]
+# These mechanisms add their noise on the server: it sees your clipped update, and your device cannot check the noise or
+# the cohort. Set this to true if you trust the server's operator to do as the plan says.
+trust_the_server_to_add_noise = false
+
+[pair]                                  # one preference pair; other pairs and your persona are not covered
+max_epsilon_per_run = 8.0
+max_epsilon_in_total = 16.0
+minimum_noise_multiplier = 0.5
+"""
+
+
+@policy_app.command("init")
+def init(path: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
+    """Write a policy to start from, with every key explained. It declines until you have read it."""
+    with explained(lambda: (OSError,), err, interrupted="nothing was written"):
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_TEMPLATE)
+        path.chmod(0o600)
+        out.print(f"{path}: name it to your SuperNode as policy=FILE once it says what you want", highlight=False)
+
+
+@policy_app.command("check")
+def check(
+    path: Annotated[Path, typer.Argument(help="Your policy.")],
+    plan: Annotated[Path, typer.Argument(help="A plan, as `tacit-server plan` prints it.")],
+) -> None:
+    """Say whether your device would answer a plan, and what that would come to."""
+    from client.device import DeclinedError
+    from client.participation import check_plan
+    from client.privacy_policy import PolicyError, PrivacyPolicy
+    from shared.flat_config import ConfigError
+    from shared.plan_guarantees import planned_guarantees
+    from shared.round_plan import FederationPlan
+
+    with explained(lambda: (ConfigError, OSError, PolicyError), err, interrupted="nothing was written"):
+        allowed = PrivacyPolicy.load(path)
+        proposed = FederationPlan.from_run_config(
+            {
+                key: value
+                for key, value in settings(preset={}, config=plan, flags={}, assignments=None).items()
+                if not key.startswith("output.")
+            }
+        )
+        try:
+            check_plan(allowed, proposed)
+        except DeclinedError as error:
+            out.print(f"[bold]declined[/bold]: {error}", highlight=False)
+            raise typer.Exit(1) from None
+        out.print("[bold]would be answered[/bold], as far as your ledger allows", highlight=False)
+        promised = planned_guarantees(proposed)
+        for given in (promised.user, promised.pair):
+            if given is not None:
+                out.print(given.sentence(), markup=False, highlight=False)
+
+
+def privacy(
+    state: Annotated[Path, typer.Argument(help="The device's state directory.")],
+    ledger_directory: Annotated[
+        Path | None, typer.Option("--ledger-dir", help="Of the ledger; by default beside the state directory.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="At which ε is worked out.", min=1e-15, max=0.5)] = 1e-6,
+) -> None:
+    """Show what this device has told servers, what that comes to, and what it declined and why."""
+    from client.device import default_ledger_directory
+    from client.participation import spent
+    from client.privacy_ledger import LedgerError, PrivacyLedger
+    from shared.privacy.guarantee import format_delta, format_epsilon
+
+    with explained(lambda: (LedgerError, OSError, ValueError), err, interrupted="nothing was written"):
+        ledger = PrivacyLedger(directory=ledger_directory or default_ledger_directory(state), anchor_directory=state)
+        charges = ledger.charges()
+        table = Table(title=f"{len(charges)} answers charged", title_justify="left")
+        for name in ("run", "rounds", "protects", "answered"):
+            table.add_column(name)
+        for run in dict.fromkeys(charge.run for charge in charges):
+            of_run = [charge for charge in charges if charge.run == run]
+            unit = {"none": "nothing", "both": "user and pair"}
+            protects = of_run[0].plan.privacy_unit
+            table.add_row(
+                run[:8],
+                ", ".join(str(charge.round_number) for charge in of_run),
+                unit.get(protects, protects),
+                f"{sum(charge.reply is not None for charge in of_run)} of {len(of_run)}",
+            )
+        out.print(table)
+        total = spent(charges, delta=delta)
+        at = f"at δ = {format_delta(delta)}, everything that was answered together"
+        for unit_name, epsilon, without in (
+            ("user", total.user, total.unprotected_users),
+            ("pair", total.pair, total.unprotected_pairs),
+        ):
+            line = f"per {unit_name}: ε = {format_epsilon(epsilon)} {at}"
+            if without:
+                line += f"; besides, {without} answers protected no {unit_name}, and for those there is no ε"
+            out.print(line, highlight=False)
+        for run, number, reason in ledger.refusals():
+            out.print(f"declined, run {run[:8]}, round {number}: {reason}", markup=False, highlight=False)

@@ -1,0 +1,187 @@
+"""What a device's user allows: a TOML file that only its owner can write. Without one, nothing leaves.
+
+    delta = 1e-6                          # the device's own delta, at which it works out every epsilon itself
+    require = "user"                      # what a run must protect: user, pair, either, or none
+    servers = ["<64 hex digits>", ...]    # public keys of servers that may ask; empty allows any
+    minimum_cohort = 50
+
+    [user]
+    max_epsilon_per_run = 4.0
+    max_epsilon_in_total = 8.0
+    minimum_noise_multiplier = 0.5
+    mechanisms = ["gaussian", "banded-gaussian"]
+    trust_the_server_to_add_noise = true  # central noise: cohort and noise are promises of the server
+
+    [pair]
+    max_epsilon_per_run = 8.0
+    max_epsilon_in_total = 16.0
+    minimum_noise_multiplier = 0.5
+
+The device checks the plan that a server proposes against this and against its ledger, with its own accountant. What is
+weaker is declined: the user sees why, the server sees "declined" and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from client.guarded_file import GuardedFileError, read_guarded
+from shared.privacy.mechanisms import UserMechanism
+
+Required = Literal["user", "pair", "either", "none"]
+MAX_POLICY_BYTES = 64 * 2**10
+_SERVER = re.compile(r"[0-9a-f]{64}")
+_CENTRAL: tuple[UserMechanism, ...] = get_args(UserMechanism)
+
+
+class PolicyError(ValueError):
+    """A policy file cannot be used. Names the file and the key, and quotes no value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitLimits:
+    """Limits of one unit.
+
+    Attributes:
+        max_epsilon_per_run: of a run's plan, if this device takes part as often as it may.
+        max_epsilon_in_total: of everything this device has ever answered, and the next answer.
+        minimum_noise_multiplier: z that a plan must not be below.
+    """
+
+    max_epsilon_per_run: float
+    max_epsilon_in_total: float
+    minimum_noise_multiplier: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLimits(UnitLimits):
+    """Attributes:
+    mechanisms: that may protect a user.
+    trust_the_server_to_add_noise: whether central noise, which nobody here can check, counts at all.
+    """
+
+    mechanisms: tuple[UserMechanism, ...] = _CENTRAL
+    trust_the_server_to_add_noise: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyPolicy:
+    """See the module."""
+
+    delta: float = 1e-6
+    require: Required = "user"
+    servers: tuple[str, ...] = ()
+    minimum_cohort: int = 1
+    user: UserLimits | None = None
+    pair: UnitLimits | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> PrivacyPolicy:
+        """Raises: PolicyError: missing, writable by others, or any of it not understood."""
+        try:
+            table = tomllib.loads(read_guarded(path, limit=MAX_POLICY_BYTES))
+        except GuardedFileError as error:
+            raise PolicyError(str(error)) from None
+        except (tomllib.TOMLDecodeError, RecursionError):
+            raise PolicyError(f"{path}: is not TOML") from None
+        return cls.parse(table, path)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, object], path: Path) -> PrivacyPolicy:
+        """The policy of a TOML table; `path` is for its errors. Raises: PolicyError."""
+        _refuse_unknown(table, {item.name for item in fields(cls)}, str(path))
+        delta = _number(table, "delta", str(path), default=cls.delta)
+        if not 0 < delta < 1:
+            raise PolicyError(f"{path}, delta: must be between 0 and 1")
+        require = table.get("require", cls.require)
+        if require not in get_args(Required):
+            raise PolicyError(f"{path}, require: must be one of {', '.join(get_args(Required))}")
+        servers = _strings(table, "servers", str(path), default=())
+        if not all(_SERVER.fullmatch(server) for server in servers):
+            raise PolicyError(f"{path}, servers: must be public keys of 64 hex digits (`tacit-server key` shows one)")
+        cohort = table.get("minimum_cohort", cls.minimum_cohort)
+        if type(cohort) is not int or cohort < 1:
+            raise PolicyError(f"{path}, minimum_cohort: must be an integer of at least 1")
+        policy = cls(
+            delta=delta,
+            require=require,  # type: ignore[arg-type]  # checked above
+            servers=servers,
+            minimum_cohort=cohort,
+            user=_user(table.get("user"), f"{path}, [user]"),
+            pair=_pair(table.get("pair"), f"{path}, [pair]"),
+        )
+        for unit in ("user", "pair"):
+            if policy.require == unit and getattr(policy, unit) is None:
+                raise PolicyError(
+                    f"{path}: requires that one {unit} is protected and has no [{unit}] that says how far"
+                )
+        if policy.require == "either" and policy.user is None and policy.pair is None:
+            raise PolicyError(f"{path}: needs [user] or [pair] that says how far")
+        return policy
+
+
+def _user(table: object, where: str) -> UserLimits | None:
+    if table is None:
+        return None
+    said = _table(table, UserLimits, where)
+    mechanisms = _strings(said, "mechanisms", where, default=_CENTRAL)
+    if not mechanisms or any(mechanism not in _CENTRAL for mechanism in mechanisms):
+        raise PolicyError(f"{where}, mechanisms: must be some of {', '.join(_CENTRAL)}")
+    trusts = said.get("trust_the_server_to_add_noise", False)
+    if not isinstance(trusts, bool):
+        raise PolicyError(f"{where}, trust_the_server_to_add_noise: must be true or false")
+    return UserLimits(
+        **_limits(said, where),
+        mechanisms=mechanisms,  # type: ignore[arg-type]  # checked above
+        trust_the_server_to_add_noise=trusts,
+    )
+
+
+def _pair(table: object, where: str) -> UnitLimits | None:
+    return None if table is None else UnitLimits(**_limits(_table(table, UnitLimits, where), where))
+
+
+def _limits(table: Mapping[str, object], where: str) -> dict[str, float]:
+    found = {
+        "max_epsilon_per_run": _number(table, "max_epsilon_per_run", where),
+        "max_epsilon_in_total": _number(table, "max_epsilon_in_total", where),
+        "minimum_noise_multiplier": _number(table, "minimum_noise_multiplier", where, default=0.0),
+    }
+    for key, value in found.items():
+        if value < 0:
+            raise PolicyError(f"{where}, {key}: must not be negative")
+    return found
+
+
+def _table(value: object, kind: type, where: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise PolicyError(f"{where}: must be a table")
+    _refuse_unknown(value, {item.name for item in fields(kind)}, where)
+    return value
+
+
+def _refuse_unknown(table: Mapping[str, object], known: set[str], where: str) -> None:
+    unknown = set(table) - known
+    if unknown:
+        raise PolicyError(f"{where}: {len(unknown)} unknown keys; there are {', '.join(sorted(known))}")
+
+
+def _number(table: Mapping[str, object], key: str, where: str, *, default: float | None = None) -> float:
+    value = table.get(key, default)
+    if value is None:
+        raise PolicyError(f"{where}, {key}: is missing")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value < float("inf"):
+        raise PolicyError(f"{where}, {key}: must be a finite number")
+    return float(value)
+
+
+def _strings(table: Mapping[str, object], key: str, where: str, *, default: tuple[str, ...]) -> tuple[str, ...]:
+    value = table.get(key, list(default))
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        raise PolicyError(f"{where}, {key}: must be a list of strings")
+    return tuple(value)

@@ -1,0 +1,121 @@
+"""What noise a target ε asks for, by each mechanism, and whether anything can be learned through it.
+
+The verdict's limits are the embedded world's (`tacit-sim privacy utility`): with an expected noise norm of `FINE` times
+the clipping norm on a round's mean nearly all of the gain was left, and beyond `LOST` the model did not survive.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from shared.flat_config import ConfigError
+from shared.privacy.mechanisms import UserMechanism
+from shared.privacy.noise_norm import noise_norm_over_clipping
+from shared.privacy.user_level import (
+    UserLevelRun,
+    epsilon_for_everyone,
+    epsilon_for_model_observer,
+    noise_for,
+    noise_for_model_observer,
+)
+
+FINE, LOST = 0.5, 2.5
+
+# Outputs of all linear layers but the LM head, summed: FFA-LoRA shares so many numbers a rank. From the models'
+# published configurations: layers x (q + k + v + o + gate + up + down).
+_OUTPUTS = {
+    "tacit-tiny": 6_720,
+    "qwen2.5-0.5b": 24 * (896 + 128 + 128 + 896 + 4864 + 4864 + 896),
+    "qwen2.5-7b": 28 * (3584 + 512 + 512 + 3584 + 18944 + 18944 + 3584),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseOption:
+    """Attributes:
+    name: of the mechanism, and what it is calibrated against.
+    cohort, delta: n and δ.
+    noise_multiplier: z.
+    noise_norm: expected L2 norm of the noise on a round's mean, over C.
+    epsilon_everyone, epsilon_model_observer: what it then gives.
+    verdict: in the embedded world's terms.
+    cohort_needed: n at which the noise norm would be `FINE`, all else equal.
+    """
+
+    name: str
+    cohort: int
+    delta: float
+    noise_multiplier: float
+    noise_norm: float
+    epsilon_everyone: float
+    epsilon_model_observer: float
+    verdict: str
+    cohort_needed: int
+
+
+def shared_parameters(shape: str, rank: int) -> int:
+    """d of FFA-LoRA on every linear layer. Raises: ConfigError: the shape is not known."""
+    if shape not in _OUTPUTS:
+        raise ConfigError(f"there is no shape {shape!r}: there are {', '.join(_OUTPUTS)}; or give --parameters")
+    return _OUTPUTS[shape] * rank
+
+
+def plan_noise(
+    *, users: int, cohort: int, rounds: int, participations: int, epsilon: float, delta: float, dimension: int
+) -> list[NoiseOption]:
+    """What each mechanism needs for ε.
+
+    Raises:
+        ValueError: more participations are planned than allowed, or a figure is out of range.
+    """
+    if cohort > users or cohort * rounds > users * participations:
+        raise ValueError(
+            f"{rounds} rounds of {cohort} devices, each in at most {participations}, need "
+            f"{-(-cohort * rounds // participations):,} devices, and there are {users:,}"
+        )
+
+    def option(name: str, mechanism: UserMechanism, run: UserLevelRun, separation: int = 1) -> NoiseOption:
+        norm = noise_norm_over_clipping(
+            mechanism=mechanism,
+            noise_multiplier=run.noise_multiplier,
+            dimension=dimension,
+            cohort_size=cohort,
+            rounds=rounds,
+            participations=run.participations,
+            separation=separation,
+        )
+        return NoiseOption(
+            name=name,
+            cohort=cohort,
+            delta=delta,
+            noise_multiplier=run.noise_multiplier,
+            noise_norm=norm,
+            epsilon_everyone=epsilon_for_everyone(run, delta=delta),
+            epsilon_model_observer=epsilon_for_model_observer(run, delta=delta)[0],
+            verdict="little is lost" if norm <= FINE else "some is lost" if norm <= LOST else "nothing survives",
+            cohort_needed=math.ceil(norm / FINE * cohort),
+        )
+
+    found = []
+    mechanism: UserMechanism
+    for name, mechanism in (("Gaussian, by schedule", "gaussian"), ("DP-FTRL, by schedule", "banded-gaussian")):
+        noise = noise_for(epsilon=epsilon, delta=delta, mechanism=mechanism, participations=participations)
+        run = UserLevelRun(mechanism=mechanism, noise_multiplier=noise, participations=participations, releases=rounds)
+        found.append(option(name, mechanism, run, separation=min(users // cohort, rounds)))
+    # The cap that a Poisson sample passes too rarely to matter; everyone who knows the cohorts is told of all of it.
+    poisson = UserLevelRun(
+        mechanism="gaussian",
+        noise_multiplier=1.0,
+        participations=rounds,
+        releases=rounds,
+        sampling="poisson",
+        probability=cohort / users,
+        devices=users,
+    )
+    if cohort < users:
+        noise = noise_for_model_observer(poisson, epsilon=epsilon, delta=delta)
+        found.append(
+            option("Gaussian, Poisson: ε for models only", "gaussian", replace(poisson, noise_multiplier=noise))
+        )
+    return found

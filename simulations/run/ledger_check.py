@@ -1,0 +1,120 @@
+"""A ledger's ε worked out again from its raw events, and by a second accountant where there is one for the event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dp_accounting import DpEvent
+
+from client.participation import spent
+from client.privacy_ledger import read_charges
+from server.ledger import read_plan, read_state
+from shared.plan_guarantees import most_participations, plan_guarantees, user_level_run
+from shared.privacy import chained_log
+from shared.privacy.composition import pld_epsilon, rdp_epsilon
+from shared.privacy.guarantee import Guarantee
+from shared.privacy.pair_level import pair_level_event
+
+# PLD's grid is pessimistic by less than this; Rényi's bound is never below it.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One figure by two accountants.
+
+    Attributes:
+        unit: "user" or "pair".
+        observer: whom it is against.
+        epsilon: what the run states.
+        by: the second accountant.
+        again: what that says; None if it does not know the event.
+        agrees: whether the two are compatible.
+    """
+
+    unit: str
+    observer: str
+    epsilon: float
+    by: str
+    again: float | None
+    agrees: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCheck:
+    """Attributes:
+    requests, releases, devices: what the ledger counts.
+    guarantees: as the run states them.
+    checks: each by a second accountant.
+    """
+
+    requests: int
+    releases: int
+    devices: int
+    guarantees: tuple[Guarantee, ...]
+    checks: tuple[Check, ...]
+
+
+def is_device_ledger(file: Path) -> bool:
+    """Whether a ledger is a device's and not a run's. Raises: ChainError, OSError."""
+    entries = chained_log.read(file)
+    return bool(entries) and entries[0].get("kind") == "charge"
+
+
+def check_run_ledger(file: Path) -> RunCheck:
+    """Works out a run's guarantees from its ledger alone.
+
+    Raises:
+        ChainError: damaged, empty, or not a run's ledger.
+        ValueError: an accountant has no finite figure.
+    """
+    plan = read_plan(file)
+    state = read_state(file)
+    if state is None:
+        raise chained_log.ChainError(f"{file} holds no run")
+    requests, releases, devices = len(state.asked), len(state.released), len(state.devices)
+    given = plan_guarantees(plan, devices=devices, requests=requests, releases=releases)
+    checks: list[Check] = []
+    run = user_level_run(plan, devices=devices, requests=requests, releases=releases)
+    if given.user is not None and run is not None and requests and releases:
+        checks += _checks(given.user, "everyone", given.user.epsilon_server, run.event_for_everyone(), exact=True)
+        event = run.event_for_model_observer()
+        if event is not None and given.user.epsilon_model_observer < given.user.epsilon_server:
+            checks += _checks(given.user, "models only", given.user.epsilon_model_observer, event, exact=False)
+    if given.pair is not None and plan.pair_privacy is not None and requests:
+        steps = plan.training.local_steps * most_participations(plan, devices=devices, requests=requests)
+        event = pair_level_event(
+            noise_multiplier=plan.pair_privacy.noise_multiplier,
+            sample_rate=plan.pair_privacy.sample_rate,
+            steps=steps,
+        )
+        checks += _checks(given.pair, "everyone", given.pair.epsilon_server, event, exact=False)
+    return RunCheck(
+        requests=requests,
+        releases=releases,
+        devices=devices,
+        guarantees=tuple(one for one in (given.user, given.pair) if one is not None),
+        checks=tuple(checks),
+    )
+
+
+def check_device_ledger(file: Path, *, delta: float) -> tuple[int, float, float]:
+    """Participations, and what they come to per user and per pair. Raises: LedgerError, ValueError."""
+    charges = read_charges(file)
+    total = spent(charges, delta=delta)
+    return len(charges), total.user, total.pair
+
+
+def _checks(guarantee: Guarantee, observer: str, epsilon: float, event: DpEvent, *, exact: bool) -> list[Check]:
+    found: list[tuple[str, float | None, bool]] = []
+    if exact:
+        again = pld_epsilon(event, delta=guarantee.delta)
+        agrees = epsilon * (1 - 1e-9) <= again + 1e-6 and again <= epsilon * (1 + _TOLERANCE) + 2e-3
+        found.append(("PLDAccountant", again, agrees))
+    bound = rdp_epsilon(event, delta=guarantee.delta)
+    found.append(("RdpAccountant, integer orders", bound, bound is None or bound >= epsilon * (1 - 1e-3) - 2e-3))
+    return [
+        Check(unit=guarantee.unit, observer=observer, epsilon=epsilon, by=by, again=again, agrees=agrees)
+        for by, again, agrees in found
+    ]
