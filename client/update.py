@@ -160,8 +160,9 @@ def _usable_pairs(
 ) -> tuple[tuple[PreferencePair, EncodedPair], ...]:
     try:
         pairs = device.pairs()
-    except DeviceError as error:
-        _LOG.warning("%s: this device replies as one without pairs", error)
+    except Exception as error:  # whatever it is, it is about the pairs
+        said = str(error) if isinstance(error, DeviceError) else type(error).__name__
+        _LOG.warning("%s: this device replies as one without pairs", said)
         return ()
     if config.pair_privacy is not None:
         pairs = _places_of_a_round(request, device, pairs, config.max_pairs)

@@ -191,10 +191,13 @@ def _row(
     plain = Row(federation=row.federation, epsilon=None)
     both = [seed for seed in mine if (plain, seed) in summaries]
     if row.epsilon is not None and both:
-        kept = retained_gain(
-            [_wins(mine[seed]) for seed in both], [_wins(summaries[plain, seed]) for seed in both], seed=0
-        )
-        found["retained_gain"] = {**asdict(kept), "bar": _BAR, "verdict": kept.verdict(_BAR)}
+        wins, without = [_wins(mine[seed]) for seed in both], [_wins(summaries[plain, seed]) for seed in both]
+        try:
+            kept = retained_gain(wins, without, seed=0)
+        except ValueError as error:
+            found["not_compared"] = str(error)
+        else:
+            found["retained_gain"] = {**asdict(kept), "bar": _BAR, "verdict": kept.verdict(_BAR)}
     return found
 
 

@@ -14,6 +14,8 @@ from typing import Literal
 
 import tomli_w
 
+from server.cohorts import ScheduledCohorts
+from server.roster import RosterError
 from shared.command_line import read_toml
 from shared.flat_config import ConfigError, Scalar, refuse_unknown, require, take, to_tables, write_fields
 from shared.round_plan import FederationPlan
@@ -152,14 +154,20 @@ class RunConfig:
         """The plan over a population.
 
         Raises:
-            ConfigError: no round could have enough replies.
+            ConfigError: no round could have enough replies, or a schedule would ask devices more often than they allow.
         """
         require(
             self.plan.minimum_replies <= len(population),
             "federation.minimum-replies",
             f"is {self.plan.minimum_replies}, and only {len(population)} devices train",
         )
-        return replace(self.plan, devices=len(population))
+        plan = replace(self.plan, devices=len(population))
+        if plan.sampling == "schedule":
+            try:
+                ScheduledCohorts(plan, range(len(population)))
+            except RosterError as error:
+                raise ConfigError(f"federation.sampling: {error}") from None
+        return plan
 
     def located(self) -> RunConfig:
         """With directories named from the root, so that the run can go on from anywhere."""

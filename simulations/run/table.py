@@ -140,6 +140,13 @@ def _cost_table(summary: _Json) -> RenderableType:
         table.add_row(
             "promise", "none: this run adds no noise, so an update can tell something about its device's pairs"
         )
+    noise = cast(float, _part(summary, "privacy")["noise_norm_over_clipping"])
+    if noise:
+        table.add_row(
+            "noise",
+            f"on each round's mean update {noise:.2f} times as long as the longest update of one device "
+            "(a cohort's own signal is 0.1 to 0.2 as long)",
+        )
     without = cast(int, federation["replies_without_pairs"])
     idle = f"{without} times a device had no pairs; " if without else ""
     table.add_row(

@@ -15,12 +15,14 @@ import client.training
 from client.app import build_client_app
 from client.device import DeviceError, Gate
 from client.packing import encode_pair
+from client.training import NonFiniteTrainingError
+from client.update import _places_of_a_round
 from shared.adapter import AdapterSpec, attach_adapter
 from shared.conversation import PreferencePair
 from shared.language_model import load_language_model
 from shared.messages import TRAIN, TrainReply, TrainRequest
 from shared.privacy.clipping import l2_norm
-from shared.round_plan import FederationPlan, PairPrivacyTerms
+from shared.round_plan import FederationPlan, PairPrivacyTerms, UserPrivacyTerms
 from simulations.engines.devices import OpenGate
 from tests.federation import MARKER, FewDevices, plan
 
@@ -227,3 +229,63 @@ def _only_without_pairs(refuse: Callable[..., object]) -> Callable[..., object]:
         return refuse() if pairs else step(adapted, pairs, *rest)  # type: ignore[arg-type]
 
     return either
+
+
+_USERS = UserPrivacyTerms(noise_multiplier=1.0)
+
+
+def _user_plan() -> FederationPlan:
+    return replace(plan(), user_privacy=_USERS, sampling="schedule")
+
+
+def test_where_users_are_private_an_update_is_clipped_and_nothing_else_leaves() -> None:
+    request = _request(replace(_user_plan(), clipping_norm=0.01))
+
+    reply = _answer(request, _Device(_PAIRS))
+
+    assert reply.vector is not None
+    assert 0.0099 < l2_norm(reply.vector) <= 0.01
+    record = reply.to_record()
+    assert set(record) == {"reply", "update"}
+    assert set(record["reply"]) == {"schema", "status", "request"}
+
+
+@pytest.mark.parametrize("error", [None, DeviceError(MARKER), RuntimeError(MARKER), MemoryError(MARKER)])
+def test_where_users_are_private_nothing_to_say_and_broken_data_are_zero(
+    error: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        reply = _answer(_request(_user_plan()), _Device((), error=error))
+
+    assert reply.status == "trained"
+    assert reply.vector is not None
+    assert not reply.vector.any()
+    assert error is None or isinstance(error, DeviceError) or MARKER not in caplog.text
+
+
+def test_where_users_are_private_training_that_fails_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise NonFiniteTrainingError(MARKER)
+
+    monkeypatch.setattr("client.update.train_locally", fail)
+    reply = _answer(_request(_user_plan()), _Device(_PAIRS))
+
+    assert reply.status == "trained"
+    assert reply.vector is not None
+    assert not reply.vector.any()
+
+
+def test_pairs_beyond_the_cap_are_left_out_by_their_place_and_never_by_their_content() -> None:
+    """Zero-out of one pair must not bring another in: the same places are chosen over other words."""
+    private = replace(plan(private=True), training=replace(plan().training, max_pairs=3))
+    request, device = _request(private), _Device(())
+    many = [replace(_PAIRS[0], persona=f"number {place}") for place in range(20)]
+    others = [replace(_PAIRS[1], persona=f"number {place}") for place in range(20)]
+
+    chosen = [pair.persona for pair in _places_of_a_round(request, device, many, 3)]
+    assert len(chosen) == 3
+    assert [pair.persona for pair in _places_of_a_round(request, device, others, 3)] == chosen
+    later = _request(private, round_number=2)
+    rounds = {pair.persona for pair in _places_of_a_round(later, device, many, 3)} | set(chosen)
+    assert len(rounds) > 3  # another round, other places
+    assert _places_of_a_round(request, device, many[:3], 3) == many[:3]

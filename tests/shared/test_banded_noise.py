@@ -51,7 +51,7 @@ def test_no_separated_participation_moves_the_release_by_more_than_the_sensitivi
         updates[place] = direction / np.linalg.norm(direction)
 
     assert np.linalg.norm(_dense(factor, rounds) @ updates) <= factor.sensitivity(participations) * (1 + 1e-12)
-        closer = np.zeros((rounds + bands, 1))
+    closer = np.zeros((rounds + bands, 1))
     closer[:participations] = 1.0
     if bands > 1 and participations > 1:  # nearer than the plan allows, it would not hold
         assert np.linalg.norm(_dense(factor, rounds + bands) @ closer) > factor.sensitivity(participations)

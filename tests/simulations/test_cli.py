@@ -180,7 +180,7 @@ def test_every_flag_is_the_setting_it_is_named_for(tmp_path: Path, monkeypatch: 
     [
         (["--data=mtbench-human", "--path=p"], 0.3),
         (["--set=data.source=realhumaneval", "--path=p"], 0.3),
-        ([], 5.0),
+        ([], 8.0),
         (["--data=jsonl", "--path=p"], FederationPlan().server_learning_rate),
         (["--data=mtbench-human", "--path=p", "--set=federation.server-learning-rate=0.1"], 0.1),
     ],

@@ -7,6 +7,7 @@ import pytest
 
 from shared.command_line import parse_assignment, read_toml
 from shared.flat_config import ConfigError, from_tables
+from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.run.config import RunConfig, preset_descriptions, read_preset
 
 
@@ -16,7 +17,7 @@ def test_the_resolved_file_makes_the_same_run() -> None:
     again = RunConfig.from_flat(from_tables(tomllib.loads(made.to_toml())))
 
     assert again == made
-    assert (again.plan.training.beta, again.run.engine, again.data.users) == (0.3, "ray", 200)
+    assert (again.plan.training.beta, again.run.engine, again.data.users) == (0.3, "ray", 1000)
 
 
 def test_every_preset_is_a_run_and_says_what_it_is_for() -> None:
@@ -77,3 +78,41 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     file.write_text("[data\n")
     with pytest.raises(ConfigError, match=r"broken\.toml"):
         read_toml(file)
+
+
+def test_a_target_epsilon_makes_users_private_and_sets_the_noise() -> None:
+    made = RunConfig.from_flat(
+        {"run.epsilon": 1.0, "privacy.delta": 3.98e-5, "federation.cohort-size": 5, "data.users": 100}
+    )
+
+    assert made.plan.privacy_unit == "user"
+    assert made.plan.sampling == "schedule"
+    assert made.plan.user_privacy is not None
+    assert 3.40 < made.plan.user_privacy.noise_multiplier < 3.42
+    # What the file says resolves to itself, and to no other noise.
+    assert RunConfig.from_flat(made.to_flat()) == made
+    with pytest.raises(ConfigError, match=r"user-privacy\.noise-multiplier: is 9"):
+        RunConfig.from_flat({**made.to_flat(), "user-privacy.noise-multiplier": 9.0})
+
+
+def test_a_target_epsilon_keeps_what_else_was_said() -> None:
+    pair = {"noise-multiplier": 2.0, "sample-rate": 0.5, "max-grad-norm": 1.0}
+    made = RunConfig.from_flat(
+        {
+            "run.epsilon": 4.0,
+            "privacy.unit": "pair",
+            "user-privacy.participations": 4,
+            **{f"pair-privacy.{key}": value for key, value in pair.items()},
+        }
+    )
+
+    assert made.plan.privacy_unit == "both"
+    assert made.plan.user_privacy is not None
+    assert made.plan.user_privacy.participations == 4
+
+
+def test_a_schedule_that_cannot_be_kept_is_refused_before_anything_is_trained() -> None:
+    made = RunConfig.from_flat({**read_preset("demo"), "data.users": 50, "federation.cohort-size": 20})
+
+    with pytest.raises(ConfigError, match="need 120 devices, and there are 50"):
+        made.plan_for(EmbeddedPopulation(seed=0, users=50, pairs_per_user=1))
