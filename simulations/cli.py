@@ -181,7 +181,7 @@ def pretrain_command(
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
 
-_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation", "pair-making": "pair_making"}
+_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation", "pair-making": "pair_making", "privacy": "privacy"}
 
 
 @app.command()
@@ -192,7 +192,8 @@ def bench(
     """Measure speed and memory against a peer, as ratios within one run.
 
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
-    pair-making: reward pairs per second, batched against one by one.
+    pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
+    add to a round.
     """
     with explained_here("nothing is left to go on with"):
         if name not in _BENCHMARKS:
