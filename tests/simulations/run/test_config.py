@@ -17,7 +17,7 @@ def test_the_resolved_file_makes_the_same_run() -> None:
     again = RunConfig.from_flat(from_tables(tomllib.loads(made.to_toml())))
 
     assert again == made
-    assert (again.plan.training.beta, again.run.engine, again.data.users) == (0.3, "ray", 1000)
+    assert (again.plan.training.beta, again.run.engine, again.data.users) == (0.3, "ray", 1500)
 
 
 def test_every_preset_is_a_run_and_says_what_it_is_for() -> None:
