@@ -59,16 +59,18 @@ def _reply(message: Message, context: Context, open_device: Callable[[Context], 
     try:
         request = TrainRequest.from_record(message.content)
         digest = request.digest()
-        adapted = _adapted_model(request.plan.model, request.plan.adapter)
-        _check_model(adapted, request)
+        if request.device != device_number(context):
+            raise MessageError("request.device: another device was asked")
         device = open_device(context)
         gate = device.gate()
+        gate.check(request)
+        adapted = _adapted_model(request.plan.model, request.plan.adapter)
+        _check_model(adapted, request)
         said_before = gate.admit(request)
         if said_before is not None:
             return said_before
         reply = answer(request, device=device, adapted=adapted, cache=_pair_cache(context.node_id))
-        gate.keep(request, reply)
-        return reply
+        return gate.keep(request, reply)
     except DeclinedError as error:
         _LOG.warning("this device declines a request: %s", error)
         return TrainReply(status="declined", request_digest=digest)

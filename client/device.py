@@ -44,6 +44,14 @@ class Device(Protocol):
 class Gate(Protocol):
     """Stands between a request and its answer (`client.participation`)."""
 
+    def check(self, request: TrainRequest) -> None:
+        """Whether the policy lets this server ask this plan at all: before anything that the request names is loaded.
+
+        Raises:
+            DeclinedError: it does not.
+        """
+        ...
+
     def admit(self, request: TrainRequest) -> TrainReply | None:
         """The reply that was sent to this very request, or None if it is to be answered now, and is charged for.
 
@@ -52,8 +60,12 @@ class Gate(Protocol):
         """
         ...
 
-    def keep(self, request: TrainRequest, reply: TrainReply) -> None:
-        """Records a reply before it is sent. Raises: DeclinedError: it must not be."""
+    def keep(self, request: TrainRequest, reply: TrainReply) -> TrainReply:
+        """Records a reply; what is to be sent, which is another process's where that was first.
+
+        Raises:
+            DeclinedError: nothing must be sent.
+        """
         ...
 
 
@@ -114,17 +126,24 @@ class InstalledDevice:
         """Policy, ledger and answered rounds, read anew each time."""
         from client.answered import AnsweredRounds
         from client.participation import Participation
-        from client.privacy_ledger import PrivacyLedger
+        from client.privacy_ledger import LedgerError, PrivacyLedger
         from client.privacy_policy import PolicyError, PrivacyPolicy
 
+        is_new = not (self._state / _NOISE_KEY_FILE).exists()
         key = self.noise_key()  # before the ledger: it makes the state directory
+        ledger = PrivacyLedger(directory=self._ledger, anchor_directory=self._state)
+        try:
+            if is_new:  # an older device without a ledger has lost it
+                ledger.begin()
+        except LedgerError as error:
+            raise DeclinedError(str(error)) from None
         try:
             policy = None if self._policy_file is None else PrivacyPolicy.load(self._policy_file)
         except PolicyError as error:
             raise DeclinedError(str(error)) from None
         return Participation(
             policy=policy,
-            ledger=PrivacyLedger(directory=self._ledger, anchor_directory=self._state),
+            ledger=ledger,
             answered=AnsweredRounds(self._state / "answered", device_key=key),
         )
 

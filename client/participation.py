@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from dp_accounting import DpEvent, GaussianDpEvent
+from dp_accounting import DpEvent, GaussianDpEvent, SelfComposedDpEvent
 
 from client.answered import AnsweredError, AnsweredRounds
 from client.device import DeclinedError
@@ -56,6 +56,18 @@ class Participation:
         self._ledger = ledger
         self._answered = answered
 
+    def check(self, request: TrainRequest) -> None:
+        """Whether the policy lets this server ask this plan at all.
+
+        Raises:
+            DeclinedError: it does not.
+        """
+        try:
+            self._check_policy(request)
+        except DeclinedError as error:
+            self._ledger.note_refusal(request.run, request.round_number, str(error))
+            raise
+
     def admit(self, request: TrainRequest) -> TrainReply | None:
         """Checks a request and charges for it; the reply that was sent before, if this very request was answered.
 
@@ -70,29 +82,37 @@ class Participation:
 
     def _admit(self, request: TrainRequest) -> TrainReply | None:
         try:
+            policy = self._check_policy(request)
             with self._ledger.locked():
                 charges = self._ledger.charges()
                 same = next((one for one in charges if _place(one) == _place_of(request)), None)
                 if same is not None:
                     return self._again(request, same)
-                self._check(request, charges)
+                check_schedule(request, charges)
+                check_total(policy, request.plan, request, charges)
                 self._ledger.charge(request)
                 return None
         except (LedgerError, AnsweredError) as error:
             raise DeclinedError(str(error)) from None
 
-    def keep(self, request: TrainRequest, reply: TrainReply) -> None:
-        """Records a reply that is about to be sent.
+    def keep(self, request: TrainRequest, reply: TrainReply) -> TrainReply:
+        """Records a reply; what is to be sent, which is another process's where that was first.
 
         Raises:
-            DeclinedError: it cannot be recorded, so it must not be sent.
+            DeclinedError: it cannot be recorded, so nothing must be sent.
         """
         if not request.plan.is_private:
-            return  # nothing is promised that a second answer could break
+            return reply  # nothing is promised that a second answer could break
         try:
             with self._ledger.locked():
+                same = next((one for one in self._ledger.charges() if _place(one) == _place_of(request)), None)
+                if same is None or same.request != request.digest():
+                    raise DeclinedError("the ledger knows no charge for this reply")
+                if same.reply is not None:
+                    return self._answered.find(request, same.reply)
                 self._ledger.record_reply(request, self._answered.keep(request, reply))
-        except (LedgerError, OSError) as error:
+                return reply
+        except (AnsweredError, LedgerError, OSError) as error:
             raise DeclinedError(f"the reply cannot be recorded ({type(error).__name__})") from None
 
     def _again(self, request: TrainRequest, same: Charge) -> TrainReply | None:
@@ -105,14 +125,13 @@ class Participation:
             return None
         return self._answered.find(request, same.reply)
 
-    def _check(self, request: TrainRequest, charges: Sequence[Charge]) -> None:
-        policy, plan = self._policy, request.plan
+    def _check_policy(self, request: TrainRequest) -> PrivacyPolicy:
+        policy = self._policy
         if policy is None:
             raise DeclinedError("this device has no privacy policy: write one with `tacit policy init`")
         check_server(policy, request)
-        check_plan(policy, plan)
-        check_schedule(request, charges)
-        check_total(policy, plan, request, charges)
+        check_plan(policy, request.plan)
+        return policy
 
 
 def check_server(policy: PrivacyPolicy, request: TrainRequest) -> None:
@@ -136,8 +155,10 @@ def check_plan(policy: PrivacyPolicy, plan: FederationPlan) -> None:
         raise DeclinedError("the plan protects neither users nor pairs")
     if policy.require in protects and not protects[policy.require]:
         raise DeclinedError(f"the plan does not protect one {policy.require}, and the policy requires it")
-    if plan.cohort_size < policy.minimum_cohort:
-        raise DeclinedError(f"cohorts of {plan.cohort_size} are smaller than the policy's {policy.minimum_cohort}")
+    limit = None if plan.user_privacy is None else plan.user_privacy.cohort_limit
+    cohort = min(plan.cohort_size, plan.devices, plan.cohort_size if limit is None else limit)
+    if cohort < policy.minimum_cohort:
+        raise DeclinedError(f"cohorts of {cohort} are smaller than the policy's {policy.minimum_cohort}")
     terms = plan.user_privacy
     if terms is not None and policy.user is not None:
         if terms.mechanism not in policy.user.mechanisms:
@@ -149,8 +170,8 @@ def check_plan(policy: PrivacyPolicy, plan: FederationPlan) -> None:
         _check_noise("pair", plan.pair_privacy.noise_multiplier, policy.pair)
     try:
         planned = _planned(plan, policy.delta)
-    except ValueError as error:
-        raise DeclinedError(f"the plan has no finite epsilon: {error}") from None
+    except (ArithmeticError, MemoryError, ValueError) as error:
+        raise DeclinedError(f"the plan has no finite epsilon ({type(error).__name__})") from None
     for unit, epsilon, limits in (("user", planned[0], policy.user), ("pair", planned[1], policy.pair)):
         if epsilon is None:
             continue
@@ -193,7 +214,7 @@ def check_total(policy: PrivacyPolicy, plan: FederationPlan, request: TrainReque
     Raises:
         DeclinedError: it would come to more than the policy allows.
     """
-    after = [*charges, charge_of(request)]
+    after = [*charges, charge_of(request)]  # `check_plan` has seen to it that its own figure is finite
     for unit, limits, is_protected in (
         ("user", policy.user, plan.user_privacy is not None),
         ("pair", policy.pair, plan.pair_privacy is not None),
@@ -267,7 +288,9 @@ def _planned(plan: FederationPlan, delta: float) -> tuple[float | None, float | 
     most = plan.rounds * plan.attempts if plan.user_privacy is None else plan.user_privacy.participations
     return (
         None if user is None else epsilon_for_everyone(replace(user, participations=most), delta=delta),
-        None if plan.pair_privacy is None else total_epsilon([_pair_event(plan)] * most, delta=delta),
+        None
+        if plan.pair_privacy is None
+        else total_epsilon([SelfComposedDpEvent(_pair_event(plan), most)], delta=delta),
     )
 
 

@@ -68,7 +68,7 @@ def check(
     from shared.plan_guarantees import planned_guarantees
     from shared.round_plan import FederationPlan
 
-    with explained(lambda: (ConfigError, OSError, PolicyError), err, interrupted="nothing was written"):
+    with explained(lambda: (ConfigError, OSError, PolicyError, ValueError), err, interrupted="nothing was written"):
         allowed = PrivacyPolicy.load(path)
         proposed = FederationPlan.from_run_config(
             {
@@ -104,6 +104,8 @@ def privacy(
 
     with explained(lambda: (LedgerError, OSError, ValueError), err, interrupted="nothing was written"):
         ledger = PrivacyLedger(directory=ledger_directory or default_ledger_directory(state), anchor_directory=state)
+        if not state.is_dir():
+            raise LedgerError(f"{state} is no device's state directory")
         charges = ledger.charges()
         table = Table(title=f"{len(charges)} answers charged", title_justify="left")
         for name in ("run", "rounds", "protects", "answered"):

@@ -5,6 +5,7 @@ should hold; beside the device's other state stands an anchor that says how long
 ledger that is shorter than its anchor, or gone, is a device that was set back: it joins nothing, since what it has
 answered is no longer known. (Set back together with its anchor, it cannot tell: keep the two apart.)
 
+    {"kind": "device", "name": ...}     once, when the device is new
     {"kind": "charge", "run": ..., "round": 3, "attempt": 1, "request": ..., "plan": ..., "server": ..., "terms": {...}}
     {"kind": "reply", "run": ..., "round": 3, "attempt": 1, "request": ..., "reply": "<SHA-256 of what is sent>"}
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -81,12 +83,23 @@ class PrivacyLedger:
         Raises:
             LedgerError: another holds it for a minute, or it cannot be made.
         """
+        lock = FileLock(self._file.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600)
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self._file.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
-                yield
+            with _explained():
+                self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                lock.acquire()
         except Timeout:
             raise LedgerError("another process of this device holds its ledger") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def begin(self) -> None:
+        """Starts a new device's ledger. Only for one that has told nobody anything yet. Raises: LedgerError."""
+        if not self._file.exists() and not self._anchor.exists():
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._add({"kind": "device", "name": secrets.token_hex(16)})
 
     def charges(self) -> tuple[Charge, ...]:
         """Every participation, oldest first.
@@ -97,6 +110,11 @@ class PrivacyLedger:
         with _explained():
             self._check_anchor()
             entries = chained_log.read(self._file)
+        if not entries:
+            raise LedgerError(
+                f"{self._file} is gone: this device does not know what it has answered. Put the newest one back; "
+                "without it this device joins nothing"
+            )
         return _charges(entries, self._file)
 
     def charge(self, request: TrainRequest) -> None:
@@ -169,6 +187,8 @@ def _charges(entries: tuple[dict[str, object], ...], file: Path) -> tuple[Charge
     charges: dict[tuple[object, ...], Charge] = {}
     for entry in entries:
         try:
+            if entry["kind"] == "device":
+                continue
             place = (entry["run"], entry["round"], entry["attempt"])
             if entry["kind"] == "charge" and place not in charges:
                 terms = entry["terms"]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from flwr.serverapp.exception import PrivacyBudgetExhausted
+from numpy.typing import NDArray
 
 from server.roster import Roster, RosterError, stream
 from shared.privacy.noise import AesCtrNoise, NoiseSource
@@ -99,8 +100,9 @@ class ScheduledCohorts:
 class PoissonCohorts:
     """Every device by itself with probability n / N, from secret randomness; cut at random to the plan's limit.
 
-    A round asked again after the server was killed must ask the same devices: the draw hangs on a key that the server
-    keeps while the run lasts.
+    A device that was drawn as often as it may take part is not asked again, as it would decline; the chance of that is
+    accounted for (`shared.privacy.user_level`). A round asked again after the server was killed must ask the same
+    devices: the draw hangs on a key that the server keeps while the run lasts.
     """
 
     def __init__(self, plan: FederationPlan, devices: Sequence[int], key: bytes) -> None:
@@ -114,13 +116,24 @@ class PoissonCohorts:
 
     def draw(self, roster: Roster, *, round_number: int, attempt: int, place: int) -> list[int]:  # noqa: ARG002
         """See `Cohorts`."""
+        drawn, user = self._sample(round_number, attempt), self._plan.user_privacy
+        if user is not None:
+            asked = np.zeros(len(self._devices), dtype=np.int64)
+            for earlier in range(1, round_number):  # such a plan asks every round once
+                now = self._sample(earlier, 1)
+                asked[now[asked[now] < user.participations]] += 1
+            drawn = drawn[asked[drawn] < user.participations]
+        return [self._devices[int(where)] for where in drawn]
+
+    def _sample(self, round_number: int, attempt: int) -> NDArray[np.int64]:
+        """Places of the devices that are drawn, whatever they were asked before."""
         source: NoiseSource = AesCtrNoise.for_release(self._key, f"cohort/{round_number}/{attempt}".encode())
         there, user = len(self._devices), self._plan.user_privacy
         drawn = np.flatnonzero(source.uniform(there) < self._plan.cohort_size / self._plan.devices)
         limit = user.cohort_limit if user is not None else None
         if limit is not None and len(drawn) > limit:
             drawn = np.sort(drawn[np.argsort(source.uniform(len(drawn)))[:limit]])
-        return [self._devices[int(where)] for where in drawn]
+        return drawn
 
 
 def new_cohort_key() -> bytes:

@@ -56,6 +56,14 @@ class RunLedger:
         """What stands; None before the run began. Raises: ChainError, OSError."""
         return read_state(self._file)
 
+    def head(self) -> tuple[int, str]:
+        """How many entries there are, and the digest of the last. Raises: ChainError, OSError."""
+        return chained_log.head(self._file)
+
+    def goes_on_from(self, entries: int, digest: str) -> bool:
+        """Whether this is the ledger whose head that was, or a longer one. Raises: ChainError, OSError."""
+        return chained_log.digest_at(self._file, entries) == digest
+
     def begin(self, plan: FederationPlan, devices: Sequence[int]) -> LedgerState:
         """Records plan and devices. Raises: ChainError, OSError."""
         # Without privacy nothing hangs on the name, and a seeded run is the same whenever it is made.

@@ -103,8 +103,8 @@ class RunDirectory:
                 raise ReleaseError(f"{self.path} holds a run already: resume it, or name another directory")
             state, vector = self._read_checkpoint()
         self._check_same_run(state)
-        if self._plan.is_private and self._begun() is None:
-            raise ReleaseError(f"the ledger of the private run in {self.path} is gone: without it nothing may be asked")
+        if self._plan.is_private:
+            self._check_ledger(state)
         last = RoundRecord.from_json(str(state["record"]))
         with self._explained("mend"):
             self._mend_rounds(last)
@@ -151,6 +151,17 @@ class RunDirectory:
             raise ReleaseError(f"{file} is damaged, so this run's cohorts cannot be asked again: start anew")
         return key
 
+    def _check_ledger(self, state: dict[str, object]) -> None:
+        """A ledger that was set back would let devices be asked again for what they have answered."""
+        with self._explained("read the ledger in"):
+            begun = self._ledger.state()
+            entries, digest = int(str(state["ledger.entries"])), str(state["ledger.digest"])
+            if begun is None or not self._ledger.goes_on_from(entries, digest):
+                raise ReleaseError(
+                    f"the ledger of the private run in {self.path} is gone or was set back: nothing may be asked "
+                    "without it; the run's releases stand"
+                )
+
     def _begun(self) -> LedgerState | None:
         with self._explained("read the ledger in"):
             return self._ledger.state()
@@ -176,6 +187,8 @@ class RunDirectory:
         }
         with self._explained("write the release to"):
             self._ledger.release(record.round_number, record.attempts, replies=record.replies)
+            entries, digest = self._ledger.head()
+            metadata |= {"ledger.entries": str(entries), "ledger.digest": digest}
             write_whole(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")
@@ -226,6 +239,7 @@ class RunDirectory:
                 vector: NDArray[np.float32] = file.get_tensor(_VECTOR)
             state: dict[str, object] = {**metadata, "plan": json.loads(metadata["plan"])}
             RoundRecord.from_json(metadata["record"])
+            int(metadata["ledger.entries"])
         except (SafetensorError, KeyError, ValueError):
             raise ReleaseError(f"the checkpoint in {self.path} is damaged: start anew in another directory") from None
         return state, vector

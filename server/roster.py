@@ -21,6 +21,7 @@ from shared.messages import ROLL_CALL, MessageError, RollCallReply
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 0.2
+_PATIENCE = 30.0
 
 
 class RosterError(RuntimeError):
@@ -52,8 +53,11 @@ def stream(purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "little")))
 
 
-def call_roll(grid: Grid, *, devices: int, timeout: float) -> Roster:
+def call_roll(grid: Grid, *, devices: int, timeout: float, least: int | None = None) -> Roster:
     """Asks nodes which device they are, until `devices` of them have answered.
+
+    Args:
+        least: how many will do after half a minute without all; None is all.
 
     A number that two nodes claim belongs to neither.
 
@@ -62,10 +66,12 @@ def call_roll(grid: Grid, *, devices: int, timeout: float) -> Roster:
     """
     if isinstance(grid, KnownDevices):
         known = grid.device_nodes
-        if len(known) < devices:
+        if len(known) < (devices if least is None else least):
             raise RosterError(f"the plan waits for {devices} devices, and there are {len(known)}")
         return Roster(devices=range(len(known)), nodes=known)
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline, patience = began + timeout, began + min(timeout, _PATIENCE)
+    enough = devices if least is None else least
     asked: set[int] = set()
     waiting: dict[str, int] = {}
     number_of: dict[int, int] = {}
@@ -85,12 +91,12 @@ def call_roll(grid: Grid, *, devices: int, timeout: float) -> Roster:
         for node, number in number_of.items():
             claims.setdefault(number, []).append(node)
         nodes = {number: claimants[0] for number, claimants in claims.items() if len(claimants) == 1}
-        if len(nodes) >= devices:
+        if len(nodes) >= devices or (len(nodes) >= enough and time.monotonic() >= patience):
             _LOG.info("%d devices answered the roll call", len(nodes))
             return Roster(devices=sorted(nodes), nodes=nodes)
         if time.monotonic() >= deadline:
             raise RosterError(
-                f"{len(nodes)} of the {devices} devices that the plan waits for answered the roll call in {timeout:g} s"
+                f"{len(nodes)} of the {enough} devices that the plan waits for answered the roll call in {timeout:g} s"
             )
         time.sleep(_WAIT)
 

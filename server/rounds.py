@@ -19,7 +19,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from server.central_noise import open_mechanism
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.exchange import exchange
-from server.releases import RunDirectory
+from server.releases import ReleaseError, RunDirectory
 from server.roster import call_roll
 from server.round_record import NodeFailure, RoundRecord
 from server.strategies.adapter_averaging import AdapterAveraging
@@ -66,9 +66,17 @@ def run_rounds(
     vector = adapted.read() if release is None else release.vector
     finished = 0 if release is None else release.round_number
     if finished < plan.rounds:
-        # A scheduled run goes on with whoever is left: those who have gone are not replaced.
-        begun = plan.devices if release is None else plan.minimum_replies
-        roster = call_roll(grid, devices=begun, timeout=plan.round_timeout)
+        # A resumed run waits for all, and after a while goes on with whoever is left: nobody is replaced.
+        least = plan.devices if release is None else plan.minimum_replies
+        roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout)
+        try:
+            mechanism = open_mechanism(
+                plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
+            )
+        except ValueError as error:
+            raise ReleaseError(
+                f"this much noise cannot be drawn for {adapted.spec.dimension:,} numbers: {error}"
+            ) from None
         run = directory.begin(roster.devices)
         averaging = AdapterAveraging(
             plan=plan,
@@ -76,9 +84,7 @@ def run_rounds(
             roster=roster,
             run=run.run,
             cohorts=_open_cohorts(plan, run.devices, directory),
-            mechanism=open_mechanism(
-                plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
-            ),
+            mechanism=mechanism,
             signing_key=signing_key,
         )
         strategy = averaging if wrap is None else wrap(averaging)
@@ -105,7 +111,9 @@ def _run_round(
     failures: list[NodeFailure] = []
     for attempt in range(1, plan.attempts + 1):
         if attempt > 1:
-            averaging.roster = call_roll(grid, devices=plan.minimum_replies, timeout=plan.round_timeout)
+            averaging.roster = call_roll(
+                grid, devices=plan.devices, least=plan.minimum_replies, timeout=plan.round_timeout
+            )
         place = directory.charge(number, attempt)
         asked = ConfigRecord({"attempt": attempt, "place": place})
         messages = list(strategy.configure_train(number, arrays, asked, grid))

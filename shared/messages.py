@@ -59,6 +59,7 @@ class TrainRequest:
 
     Attributes:
         run: the run's own name, 32 hex digits: a round of one run is never taken for another's.
+        device: number of the device that is asked: what one was asked cannot be shown to another.
         round_number, attempt: from 1; a round is asked again, as another attempt, if too few replied.
         plan: of the whole run.
         spec_digest, base_fingerprint: what the server's adapter and base model are.
@@ -69,6 +70,7 @@ class TrainRequest:
     """
 
     run: str
+    device: int
     round_number: int
     attempt: int
     plan: FederationPlan
@@ -107,6 +109,7 @@ class TrainRequest:
             raise MessageError(f"plan: {error}") from None
         request = cls(
             run=cast(str, said["run"]),
+            device=cast(int, said["device"]),
             round_number=cast(int, said["round"]),
             attempt=cast(int, said["attempt"]),
             plan=plan,
@@ -130,6 +133,7 @@ class TrainRequest:
     def _scalars(self) -> dict[str, int | str]:
         return {
             "run": self.run,
+            "device": self.device,
             "round": self.round_number,
             "attempt": self.attempt,
             "plan": self.plan.digest(),
@@ -268,8 +272,8 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
 
 _PLAN_KEYS = set(FederationPlan().to_run_config())
 _REQUEST_KEYS: dict[str, type] = {
-    "run": str, "round": int, "attempt": int, "plan": str, "spec": str, "base": str, "training-seed": int,
-    "server": str, "signature": str,
+    "run": str, "device": int, "round": int, "attempt": int, "plan": str, "spec": str, "base": str,
+    "training-seed": int, "server": str, "signature": str,
 }  # fmt: skip
 _REPLY_KEYS: dict[str, type] = {"status": str, "request": str}
 

@@ -28,12 +28,12 @@ def most_participations(plan: FederationPlan, *, devices: int, requests: int) ->
         devices: that began the run.
         requests: attempts of rounds, released or not.
     """
-    bound = requests
+    if plan.user_privacy is None:
+        return requests  # no device counts for itself: a schedule would be the server's word
+    scheduled = requests
     if plan.sampling == "schedule":
-        bound = -(-requests * plan.cohort_size // max(devices, 1))
-    if plan.user_privacy is not None:  # a device refuses more
-        bound = min(bound, plan.user_privacy.participations)
-    return bound
+        scheduled = -(-requests * plan.cohort_size // max(devices, 1))
+    return min(scheduled, plan.user_privacy.participations)
 
 
 def user_level_run(plan: FederationPlan, *, devices: int, requests: int, releases: int) -> UserLevelRun | None:

@@ -33,6 +33,9 @@ PrivacyUnit = Literal["none", "pair", "user", "both"]
 
 _OUTPUT = "output."
 _LARGEST_SEED = 2**63 - 1
+# Far above any sensible plan: what a lying server may make a device count or compute.
+_MOST = {"rounds": 10**6, "attempts": 100, "participations": 10**6, "separation": 10**6, "local_steps": 10**4}
+_LOUDEST = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,8 @@ class PairPrivacyTerms:
     max_grad_norm: float
 
     def __post_init__(self) -> None:
-        require(self.noise_multiplier > 0, "pair-privacy.noise-multiplier", "must be above 0")
+        within = 0 < self.noise_multiplier <= _LOUDEST
+        require(within, "pair-privacy.noise-multiplier", f"must be above 0 and at most {_LOUDEST:g}")
         require(0 < self.sample_rate <= 1, "pair-privacy.sample-rate", "must be above 0 and at most 1")
         require(self.max_grad_norm > 0, "pair-privacy.max-grad-norm", "must be above 0")
 
@@ -71,9 +75,10 @@ class UserPrivacyTerms:
 
     def __post_init__(self) -> None:
         key = "user-privacy.{}".format
-        require(self.noise_multiplier > 0, key("noise-multiplier"), "must be above 0")
-        require(self.participations >= 1, key("participations"), "must be at least 1")
-        require(self.separation >= 1, key("separation"), "must be at least 1")
+        within = 0 < self.noise_multiplier <= _LOUDEST
+        require(within, key("noise-multiplier"), f"must be above 0 and at most {_LOUDEST:g}")
+        for name in ("participations", "separation"):
+            require(1 <= getattr(self, name) <= _MOST[name], key(name), f"must be from 1 to {_MOST[name]}")
         require(
             self.cohort_limit is None or self.cohort_limit >= 1, key("cohort-limit"), "must be at least 1 or absent"
         )
@@ -115,6 +120,9 @@ class TrainingTerms:
         )
         for name in ("local_steps", "max_prompt_tokens", "max_completion_tokens", "max_pairs", "pairs_per_pass"):
             require(getattr(self, name) >= 1, f"training.{spelled(name)}", "must be at least 1")
+        require(
+            self.local_steps <= _MOST["local_steps"], "training.local-steps", f"must be at most {_MOST['local_steps']}"
+        )
         require(self.batch_size is None or self.batch_size >= 1, "training.batch-size", "must be at least 1 or absent")
 
 
@@ -165,6 +173,9 @@ class FederationPlan:
     def __post_init__(self) -> None:
         for name in ("rounds", "cohort_size", "devices", "minimum_replies", "attempts"):
             require(getattr(self, name) >= 1, f"federation.{spelled(name)}", "must be at least 1")
+        for name in ("rounds", "attempts"):
+            require(getattr(self, name) <= _MOST[name], f"federation.{name}", f"must be at most {_MOST[name]}")
+        require(self.clipping_norm >= 1e-30, "federation.clipping-norm", "must be at least 1e-30")
         for name in ("round_timeout", "clipping_norm", "server_learning_rate"):
             value = getattr(self, name)
             require(value > 0 and math.isfinite(value), f"federation.{spelled(name)}", "must be finite and above 0")

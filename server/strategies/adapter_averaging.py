@@ -208,6 +208,7 @@ class AdapterAveraging(Strategy):
             round_number=server_round,
             attempt=self._attempt,
             run=self._run,
+            device=device,
             plan=self._plan,
             spec_digest=self._spec.digest(),
             base_fingerprint=self._spec.base_fingerprint,

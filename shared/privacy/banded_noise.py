@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +43,7 @@ class BandedToeplitz:
     @property
     def numerators(self) -> tuple[int, ...]:
         """Eight times each coefficient, (bands,)."""
-        found, exact = [DENOMINATOR], Fraction(1)
-        for j in range(1, self.bands):
-            exact *= Fraction(2 * j - 1, 2 * j)
-            found.append(round(exact * DENOMINATOR))
-        return tuple(found)
+        return _numerators(self.bands)
 
     def sensitivity(self, participations: int) -> float:
         """sqrt(participations) |c|, in eighths: of C S to one device whose updates have norm at most 1."""
@@ -91,9 +88,19 @@ class BandedToeplitz:
 
     def inverse(self, rounds: int) -> NDArray[np.float64]:
         """(rounds,) the first column of C^-1, which is Toeplitz too; C in eighths."""
+        numerators = np.array(self.numerators, dtype=np.float64)
         inverse = np.zeros(rounds)
-        inverse[0] = 1.0 / self.numerators[0]
+        inverse[0] = 1.0 / numerators[0]
         for t in range(1, rounds):
             back = min(t, self.bands - 1)
-            inverse[t] = -sum(self.numerators[j] * inverse[t - j] for j in range(1, back + 1)) / self.numerators[0]
+            inverse[t] = -float(numerators[1 : back + 1] @ inverse[t - back : t][::-1]) / numerators[0]
         return inverse
+
+
+@lru_cache(maxsize=16)
+def _numerators(bands: int) -> tuple[int, ...]:
+    found, exact = [DENOMINATOR], Fraction(1)
+    for j in range(1, bands):
+        exact *= Fraction(2 * j - 1, 2 * j)
+        found.append(round(exact * DENOMINATOR))
+    return tuple(found)

@@ -36,6 +36,8 @@ class IntegerGrid:
     def __post_init__(self) -> None:
         if self.dimension < 1 or not (self.clipping_norm > 0 and math.isfinite(self.clipping_norm)):
             raise ValueError("a grid needs a dimension of at least 1 and a finite clipping norm above 0")
+        if not math.isfinite(self.scale / self.clipping_norm):
+            raise ValueError("a grid needs a clipping norm that floating point can divide by")
 
     @property
     def scale(self) -> float:

@@ -10,7 +10,7 @@ from shared.privacy.guarantee import Guarantee
 _ASSUMPTIONS = (
     "each device's own update carries this noise, so every observer has the same figure, the server among them, and "
     "hiding in a cohort is not counted",
-    "a device takes part no more often than stated, which it enforces itself, as it does the noise",
+    "a device takes part no more often than the run asked (its own ledger counts), and adds the noise itself",
     "other pairs of the same user are not covered, nor the persona in the prompts, which is made from all "
     "conversations, nor how filters and de-duplication let one pair decide about another",
     "how long a device takes to reply is not covered",

@@ -127,7 +127,10 @@ def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[floa
     if epsilon >= everyone or slack > delta * _CAP_SHARE:
         return everyone, NO_AMPLIFICATION
     cut = "" if run.cohort_limit is None else f", cut to {run.cohort_limit}"
-    return epsilon, f"amplified by secret Poisson sampling with probability {run.probability:g}{cut}"
+    return epsilon, (
+        f"amplified by secret Poisson sampling with probability {run.probability:g}{cut}; models alone: the run's "
+        "ledger, rounds.jsonl and checkpoint tell of cohorts and must stay with the server"
+    )
 
 
 def user_level_guarantee(run: UserLevelRun, *, delta: float) -> Guarantee:
@@ -197,7 +200,10 @@ def noise_for_model_observer(run: UserLevelRun, *, epsilon: float, delta: float)
 
 
 def _observer(run: UserLevelRun, noise_multiplier: float, delta: float) -> float:
-    return epsilon_for_model_observer(replace(run, noise_multiplier=noise_multiplier), delta=delta)[0]
+    try:
+        return epsilon_for_model_observer(replace(run, noise_multiplier=noise_multiplier), delta=delta)[0]
+    except ValueError:  # too little noise for a figure
+        return math.inf
 
 
 def _rounded_up(value: float) -> float:

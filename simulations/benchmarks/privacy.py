@@ -114,6 +114,7 @@ def _device(plan: FederationPlan, devices: int) -> tuple[dict[str, float], int]:
     simulated = SimulatedDevices(population=population, secret=bytes(32))
     request = TrainRequest(
         run="0" * 32,
+        device=0,
         round_number=1,
         attempt=1,
         plan=plan,
@@ -128,9 +129,11 @@ def _device(plan: FederationPlan, devices: int) -> tuple[dict[str, float], int]:
             own = replace(request, run=f"{index:032x}")
             state = Path(name) / str(index) / "state"
             state.mkdir(parents=True)
+            ledger = PrivacyLedger(directory=state.with_name("ledger"), anchor_directory=state)
+            ledger.begin()
             own_gate = Participation(
                 policy=_POLICY,
-                ledger=PrivacyLedger(directory=state.with_name("ledger"), anchor_directory=state),
+                ledger=ledger,
                 answered=AnsweredRounds(state / "answered", device_key=bytes(32)),
             )
             times = [time.perf_counter()]

@@ -39,6 +39,8 @@ def verify(
     with explained_here("nothing is left to go on with"):
         if not ledger.is_file():
             raise ConfigError(f"there is no ledger {ledger}")
+        if not 0 < delta < 1:
+            raise ConfigError("--delta: must be between 0 and 1")
         if is_device_ledger(ledger):
             count, user, pair = check_device_ledger(ledger, delta=delta)
             out.print(

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import tomli_w
 
+from client.device import default_ledger_directory
+from client.privacy_ledger import PrivacyLedger
 from server.releases import ADAPTER_DIRECTORY, read_rounds
 from server.rounds import Observe
 from shared.flat_config import to_tables
@@ -105,6 +107,7 @@ def run_deployed(
             key = state / "noise.key"
             key.touch(mode=0o600)
             key.write_bytes(devices.device(index).noise_key())
+            PrivacyLedger(directory=default_ledger_directory(state), anchor_directory=state).begin()
             policy = own / "policy.toml"
             policy.write_text(_POLICY, encoding="utf-8")
             policy.chmod(0o600)

@@ -50,11 +50,15 @@ class OpenGate:
     often. The engine `deployed` starts devices with a policy, a ledger and the gate of a real one.
     """
 
+    def check(self, request: TrainRequest) -> None:
+        """Has nothing against it."""
+
     def admit(self, request: TrainRequest) -> None:
         """Admits it."""
 
-    def keep(self, request: TrainRequest, reply: TrainReply) -> None:
+    def keep(self, request: TrainRequest, reply: TrainReply) -> TrainReply:  # noqa: ARG002
         """Keeps nothing."""
+        return reply
 
 
 @dataclass(frozen=True, kw_only=True)

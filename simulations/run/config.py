@@ -207,6 +207,9 @@ class RunConfig:
         of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.", "pair-privacy.", "user-privacy.")
         terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
         refuse_unknown(left)
+        if terms.get("federation.sampling") == "poisson":
+            # Until the population is known (`plan_for`): a Poisson plan needs as many devices as a cohort.
+            terms[_DEVICES] = terms.get("federation.cohort-size", FederationPlan().cohort_size)
         if run.epsilon is not None:
             terms = calibrated(terms, run.epsilon)
         return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run, rlhi=rlhi)

@@ -59,7 +59,7 @@ class RunCheck:
 def is_device_ledger(file: Path) -> bool:
     """Whether a ledger is a device's and not a run's. Raises: ChainError, OSError."""
     entries = chained_log.read(file)
-    return bool(entries) and entries[0].get("kind") == "charge"
+    return bool(entries) and entries[0].get("kind") == "device"
 
 
 def check_run_ledger(file: Path) -> RunCheck:

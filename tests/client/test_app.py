@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import client.training
 from client.app import build_client_app
-from client.device import DeviceError, Gate
+from client.device import DeclinedError, DeviceError, Gate
 from client.packing import encode_pair
 from client.training import NonFiniteTrainingError
 from client.update import _places_of_a_round
@@ -28,8 +28,15 @@ from tests.federation import MARKER, FewDevices, plan
 
 
 class _Device:
-    def __init__(self, pairs: Sequence[PreferencePair], *, key: int = 1, error: Exception | None = None) -> None:
-        self._pairs, self._key, self._error = pairs, key, error
+    def __init__(
+        self,
+        pairs: Sequence[PreferencePair],
+        *,
+        key: int = 1,
+        error: Exception | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        self._pairs, self._key, self._error, self._gate = pairs, key, error, gate or OpenGate()
 
     def pairs(self) -> Sequence[PreferencePair]:
         if self._error is not None:
@@ -40,7 +47,7 @@ class _Device:
         return bytes([self._key]) * 32
 
     def gate(self) -> Gate:
-        return OpenGate()
+        return self._gate
 
 
 _PAIRS = FewDevices().pairs(2)
@@ -52,7 +59,8 @@ def _request(of: FederationPlan, **changes: object) -> TrainRequest:
         _SPECS[of.model.name] = attach_adapter(load_language_model(of.model), of.adapter).spec
     spec = _SPECS[of.model.name]
     values: dict[str, object] = {
-        "run": "0" * 32, "round_number": 1, "attempt": 1, "plan": of, "spec_digest": spec.digest(), "training_seed": 0,
+        "run": "0" * 32, "device": 2, "round_number": 1, "attempt": 1,
+        "plan": of, "spec_digest": spec.digest(), "training_seed": 0,
         "base_fingerprint": spec.base_fingerprint, "vector": np.zeros(spec.dimension, dtype=np.float32),
     }  # fmt: skip
     return TrainRequest(**(values | changes))  # type: ignore[arg-type]
@@ -289,3 +297,25 @@ def test_pairs_beyond_the_cap_are_left_out_by_their_place_and_never_by_their_con
     rounds = {pair.persona for pair in _places_of_a_round(later, device, many, 3)} | set(chosen)
     assert len(rounds) > 3  # another round, other places
     assert _places_of_a_round(request, device, many[:3], 3) == many[:3]
+
+
+class _ClosedGate(OpenGate):
+    def check(self, request: TrainRequest) -> None:
+        raise DeclinedError(MARKER)
+
+
+def test_a_declined_request_loads_no_model_and_tells_nothing() -> None:
+    request = _request(plan())
+    elsewhere = replace(request, plan=replace(request.plan, model=replace(request.plan.model, name="/no/such/model")))
+
+    reply = _send(elsewhere.to_record(), _Device(_PAIRS, gate=_ClosedGate()))
+
+    assert set(reply.content) == {"reply"}
+    assert reply.content["reply"]["status"] == "declined"
+    assert MARKER not in repr(reply.content)
+
+
+def test_what_another_device_was_asked_is_not_answered() -> None:
+    reply = _send(_request(plan(), device=3).to_record(), _Device(_PAIRS))
+
+    assert reply.content["reply"]["status"] == "bad-request"

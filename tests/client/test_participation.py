@@ -33,7 +33,8 @@ _POLICY = PrivacyPolicy(delta=1e-6, minimum_cohort=50, user=_USER)
 
 def _request(of: FederationPlan = _PLAN, **changes: object) -> TrainRequest:
     values: dict[str, object] = {
-        "run": "1" * 32, "round_number": 1, "attempt": 1, "plan": of, "spec_digest": "a", "base_fingerprint": "b",
+        "run": "1" * 32, "device": 0, "round_number": 1, "attempt": 1,
+        "plan": of, "spec_digest": "a", "base_fingerprint": "b",
         "training_seed": 0, "vector": np.zeros(4, dtype=np.float32),
     }  # fmt: skip
     return TrainRequest(**(values | changes))  # type: ignore[arg-type]
@@ -45,10 +46,13 @@ def _reply(request: TrainRequest, value: float = 1.0) -> TrainReply:
 
 def _gate(path: Path, policy: PrivacyPolicy | None = _POLICY) -> Participation:
     state = path / "state"
-    state.mkdir(exist_ok=True)
+    ledger = PrivacyLedger(directory=path / "state-ledger", anchor_directory=state)
+    if not state.exists():
+        state.mkdir()
+        ledger.begin()
     return Participation(
         policy=policy,
-        ledger=PrivacyLedger(directory=path / "state-ledger", anchor_directory=state),
+        ledger=ledger,
         answered=AnsweredRounds(state / "answered", device_key=bytes(32)),
     )
 
@@ -96,7 +100,7 @@ def test_a_charge_that_was_never_answered_is_answered_without_another(tmp_path: 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"vector": np.ones(4, dtype=np.float32)}, {"training_seed": 1}, {"spec_digest": "c"}, {"server": "0" * 64}],
+    [{"vector": np.ones(4, dtype=np.float32)}, {"training_seed": 1}, {"spec_digest": "c"}, {"base_fingerprint": "z"}],
 )
 def test_another_request_for_an_answered_round_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     _answer(_gate(tmp_path), _request())
@@ -213,6 +217,14 @@ DECLINED: dict[str, tuple[Callable[[], tuple[PrivacyPolicy | None, TrainRequest]
         lambda: (replace(_POLICY, require="either"), _request(replace(_PLAN, user_privacy=None, sampling="random"))),
         "neither users nor pairs",
     ),
+    "cohort cut": (
+        lambda: (
+            _POLICY,
+            _request(replace(_PLAN, sampling="poisson", attempts=1, user_privacy=replace(_TERMS, cohort_limit=3))),
+        ),
+        "cohorts of 3 are smaller",
+    ),
+    "few devices": (lambda: (_POLICY, _request(replace(_PLAN, devices=40))), "cohorts of 40 are smaller"),
     "small cohort": (lambda: (_POLICY, _request(replace(_PLAN, cohort_size=49))), "smaller than the policy's 50"),
     "little noise": (
         lambda: (replace(_POLICY, user=replace(_USER, minimum_noise_multiplier=2.1)), _request()),
@@ -297,6 +309,43 @@ def test_a_device_that_was_set_back_joins_nothing(tmp_path: Path, loss: str) -> 
         _gate(tmp_path).admit(_request(run="3" * 32))
     with pytest.raises(LedgerError):
         _ledger(tmp_path).charges()
+
+
+def test_a_backup_from_before_the_first_answer_joins_nothing(tmp_path: Path) -> None:
+    _gate(tmp_path)
+    anchor = tmp_path / "state" / ANCHOR_FILE
+    early = anchor.read_bytes()
+    _answer(_gate(tmp_path), _request())
+    (tmp_path / "state-ledger" / LEDGER_FILE).unlink()
+    anchor.write_bytes(early)
+    with pytest.raises(DeclinedError, match="gone or was set back"):
+        _gate(tmp_path).admit(_request(run="2" * 32))
+    anchor.unlink()  # nor without the anchor: a device that has a key began with a ledger
+    with pytest.raises(DeclinedError, match="is gone"):
+        _gate(tmp_path).admit(_request(run="2" * 32))
+
+
+def test_two_processes_that_trained_for_one_charge_send_one_reply(tmp_path: Path) -> None:
+    first, second = _gate(tmp_path), _gate(tmp_path)
+    assert first.admit(_request()) is None
+    assert second.admit(_request()) is None
+
+    sent = [gate.keep(_request(), _reply(_request(), value)) for gate, value in ((first, 1.0), (second, 2.0))]
+
+    assert sent[0].vector is not None
+    assert sent[1].vector is not None
+    assert sent[0].vector.tobytes() == sent[1].vector.tobytes()
+
+
+def test_what_was_answered_is_not_shown_to_a_server_that_cannot_sign(tmp_path: Path) -> None:
+    policy = replace(_POLICY, servers=(_KEY.public,))
+    signed = _KEY.sign(_request())
+    _answer(_gate(tmp_path, policy), signed)
+
+    for gate in (_gate(tmp_path, policy), _gate(tmp_path, None)):
+        with pytest.raises(DeclinedError):
+            gate.admit(replace(signed, signature=""))
+    assert _gate(tmp_path, policy).admit(signed) is not None
 
 
 def test_an_anchor_left_behind_by_a_kill_is_no_loss(tmp_path: Path) -> None:

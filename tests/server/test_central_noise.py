@@ -166,4 +166,4 @@ def test_a_plan_opens_its_own_mechanism(tmp_path: Path) -> None:
     assert isinstance(opened(plan), CentralGaussian)
     assert isinstance(opened(replace(plan, user_privacy=_BANDED, attempts=1)), CentralBandedGaussian)
     with pytest.raises(ValueError, match="sigma must be"):
-        opened(replace(plan, user_privacy=replace(_TERMS, noise_multiplier=1e9)))
+        opened(replace(plan, user_privacy=replace(_TERMS, noise_multiplier=1e6)))

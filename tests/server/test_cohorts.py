@@ -113,3 +113,18 @@ def test_capped_poisson_cohorts_are_cut_at_random() -> None:
     assert max(map(len, drawn)) == 21
     counts = np.bincount([device for cohort in drawn for device in cohort], minlength=100)
     assert counts[:50].sum() == pytest.approx(counts[50:].sum(), rel=0.06)
+
+
+def test_no_device_is_drawn_more_often_than_it_may_answer() -> None:
+    terms = UserPrivacyTerms(noise_multiplier=1.0, participations=2)
+    plan = FederationPlan(cohort_size=30, devices=60, sampling="poisson", attempts=1, user_privacy=terms)
+    cohorts = PoissonCohorts(plan, range(60), bytes(32))
+    drawn = _walk(cohorts, 60, 12)
+    free = _walk(PoissonCohorts(replace(plan, user_privacy=None), range(60), bytes(32)), 60, 12)
+
+    counts = np.bincount([device for cohort in drawn for device in cohort], minlength=60)
+    assert counts.max() == 2
+    assert all(set(cohort) <= set(whole) for cohort, whole in zip(drawn, free, strict=True))
+    assert drawn[0] == free[0]
+    # Asked alone, as by a resumed run, a round has the same cohort.
+    assert cohorts.draw(_roster(60), round_number=9, attempt=1, place=8) == drawn[8]

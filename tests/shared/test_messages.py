@@ -28,7 +28,8 @@ _METRICS = PublicMetrics(
 
 def _request(**changes: object) -> TrainRequest:
     values: dict[str, object] = {
-        "run": "1" * 32, "round_number": 2, "attempt": 1, "plan": FederationPlan(), "spec_digest": "a" * 64,
+        "run": "1" * 32, "device": 3, "round_number": 2, "attempt": 1,
+        "plan": FederationPlan(), "spec_digest": "a" * 64,
         "base_fingerprint": "b" * 64, "training_seed": 7, "vector": np.arange(4, dtype=np.float32),
     }  # fmt: skip
     return TrainRequest(**(values | changes))  # type: ignore[arg-type]
@@ -51,6 +52,7 @@ def test_a_request_survives_its_record() -> None:
     "changes",
     [
         {"run": "2" * 32},
+        {"device": 4},
         {"round_number": 3},
         {"attempt": 2},
         {"plan": FederationPlan(seed=1)},

@@ -81,7 +81,7 @@ def plans(draw: st.DrawFn) -> FederationPlan:
         cohort_size=cohort,
         sampling="schedule" if users_private is not None else draw(st.sampled_from(["random", "schedule"])),
         minimum_replies=draw(st.integers(min_value=1, max_value=cohort)) if retried else 1,
-        attempts=draw(_count) if retried else 1,
+        attempts=draw(st.integers(1, 100)) if retried else 1,
         round_timeout=draw(_positive),
         server_schedule=draw(st.sampled_from(["linear", "constant"])),
         seed=draw(st.integers(min_value=0, max_value=2**63 - 1)),

@@ -13,9 +13,16 @@ from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey, ServerKeyError, is_signed
 
 _REQUEST = TrainRequest(
-    run="1" * 32, round_number=1, attempt=1, plan=FederationPlan(), spec_digest="a", base_fingerprint="b",
-    training_seed=0, vector=np.zeros(3, dtype=np.float32),
-)  # fmt: skip
+    run="1" * 32,
+    device=4,
+    round_number=1,
+    attempt=1,
+    plan=FederationPlan(),
+    spec_digest="a",
+    base_fingerprint="b",
+    training_seed=0,
+    vector=np.zeros(3, dtype=np.float32),
+)
 
 
 def test_a_signature_covers_every_part_of_a_request() -> None:
@@ -23,7 +30,8 @@ def test_a_signature_covers_every_part_of_a_request() -> None:
 
     assert is_signed(TrainRequest.from_record(signed.to_record()))
     changes: tuple[dict[str, object], ...] = (
-        {"run": "2" * 32}, {"round_number": 2}, {"attempt": 2}, {"plan": FederationPlan(seed=1)}, {"spec_digest": "c"},
+        {"run": "2" * 32}, {"device": 5}, {"round_number": 2}, {"attempt": 2}, {"plan": FederationPlan(seed=1)},
+        {"spec_digest": "c"},
         {"training_seed": 1}, {"vector": np.ones(3, dtype=np.float32)}, {"server": ServerKey.generate().public},
         {"server": ""}, {"signature": ""}, {"signature": "zz"}, {"server": "0" * 63},
     )  # fmt: skip
