@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -198,7 +199,7 @@ def _charges(entries: tuple[dict[str, object], ...], file: Path) -> tuple[Charge
                     attempt=int(entry["attempt"]),  # type: ignore[call-overload]
                     request=str(entry["request"]),
                     plan_digest=str(entry["plan"]),
-                    plan=FederationPlan.from_run_config(dict(terms)),  # type: ignore[call-overload]
+                    plan=_plan(json.dumps(terms)),
                     server=str(entry["server"]),
                     reply=None,
                 )
@@ -209,6 +210,12 @@ def _charges(entries: tuple[dict[str, object], ...], file: Path) -> tuple[Charge
         except (KeyError, ValueError, TypeError, ConfigError):
             raise LedgerError(f"{file}: holds an entry that this version does not know") from None
     return tuple(charges.values())
+
+
+@lru_cache(maxsize=64)
+def _plan(terms: str) -> FederationPlan:
+    """A run's entries all have one plan: parsed once."""
+    return FederationPlan.from_run_config(json.loads(terms))
 
 
 def _name(request: TrainRequest) -> dict[str, object]:

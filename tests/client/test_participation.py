@@ -392,12 +392,13 @@ with sent.open("a") as out:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_anywhere_no_release_is_unrecorded(tmp_path: Path) -> None:
     """A process that answers as fast as it can is killed at random points; all that left it is on the ledger."""
     sent = tmp_path / "sent"
     sent.touch()
     rng = random.Random(0)
-    for _ in range(12):
+    for _ in range(6):
         begin = len(sent.read_text().splitlines())
         process = subprocess.Popen([sys.executable, "-c", _LIVES, str(tmp_path), str(sent), str(begin)])
         until = time.monotonic() + 60
@@ -409,5 +410,5 @@ def test_killed_anywhere_no_release_is_unrecorded(tmp_path: Path) -> None:
         left = {int(line) for line in sent.read_text().split("\n")[:-1]}
         charged = {int(charge.run, 16) for charge in _ledger(tmp_path).charges()}
         assert left <= charged
-        assert len(charged - left) <= len(left) + 12
-    assert len(left) > 12
+        assert len(charged - left) <= 6
+    assert len(left) > 6
