@@ -1,8 +1,8 @@
 """What noise a target ε asks for, by each mechanism, and whether anything can be learned through it.
 
 The verdict's limits are the embedded world's. With an expected noise norm of `FINE` times the clipping norm on a
-round's mean nearly all of the gain was left (`tacit-sim privacy utility`); `LOST` is where a prototype with a smaller step fell
-off a cliff, and with a larger step it comes sooner.
+round's mean nearly all of the gain was left (`tacit-sim privacy utility`); `LOST` is where a prototype with a smaller
+step fell off a cliff, and with a larger step it comes sooner.
 """
 
 from __future__ import annotations
