@@ -129,23 +129,16 @@ class InstalledDevice:
         from client.privacy_ledger import LedgerError, PrivacyLedger
         from client.privacy_policy import PolicyError, PrivacyPolicy
 
-        is_new = not (self._state / _NOISE_KEY_FILE).exists()
-        key = self.noise_key()  # before the ledger: it makes the state directory
         ledger = PrivacyLedger(directory=self._ledger, anchor_directory=self._state)
         try:
-            if is_new:  # an older device without a ledger has lost it
+            # A device that has a key and no ledger has lost it: the ledger comes first, whatever is killed in between.
+            if not (self._state / _NOISE_KEY_FILE).exists():
                 ledger.begin()
-        except LedgerError as error:
-            raise DeclinedError(str(error)) from None
-        try:
             policy = None if self._policy_file is None else PrivacyPolicy.load(self._policy_file)
-        except PolicyError as error:
+        except (LedgerError, PolicyError) as error:
             raise DeclinedError(str(error)) from None
-        return Participation(
-            policy=policy,
-            ledger=ledger,
-            answered=AnsweredRounds(self._state / "answered", device_key=key),
-        )
+        answered = AnsweredRounds(self._state / "answered", device_key=self.noise_key())
+        return Participation(policy=policy, ledger=ledger, answered=answered)
 
 
 def default_ledger_directory(state_directory: Path) -> Path:

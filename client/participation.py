@@ -10,6 +10,7 @@ the bytes that were kept; one that was charged and never answered is trained aga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -214,7 +215,7 @@ def check_total(policy: PrivacyPolicy, plan: FederationPlan, request: TrainReque
     Raises:
         DeclinedError: it would come to more than the policy allows.
     """
-    after = [*charges, charge_of(request)]  # `check_plan` has seen to it that its own figure is finite
+    after = [*charges, charge_of(request)]
     for unit, limits, is_protected in (
         ("user", policy.user, plan.user_privacy is not None),
         ("pair", policy.pair, plan.pair_privacy is not None),
@@ -244,7 +245,7 @@ def charge_of(request: TrainRequest) -> Charge:
 
 
 def spent(charges: Sequence[Charge], *, delta: float) -> Spent:
-    """What a device's participations come to at δ. Raises: ValueError: the accountant has no finite figure."""
+    """What a device's participations come to at δ; infinity where the accountant has no figure."""
     return Spent(
         user=_total("user", charges, delta),
         pair=_total("pair", charges, delta),
@@ -267,7 +268,10 @@ def _total(unit: str, charges: Sequence[Charge], delta: float) -> float:
             events.append(GaussianDpEvent(user.noise_multiplier))
         elif unit == "pair" and pair is not None:
             events.append(_pair_event(charge.plan))
-    return total_epsilon(events, delta=delta)
+    try:
+        return total_epsilon(events, delta=delta)
+    except (ArithmeticError, MemoryError, ValueError):
+        return math.inf  # so little noise somewhere that nothing can be said
 
 
 def _check_noise(unit: str, noise_multiplier: float, limits: UnitLimits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="Your policy.")],
     plan: Annotated[Path, typer.Argument(help="A plan, as `tacit-server plan` prints it.")],
 ) -> None:
-    """Say whether your device would answer a plan, and what that would come to."""
+    """Say whether your device would answer a plan, and what that would come to at your policy's δ."""
     from client.device import DeclinedError
     from client.participation import check_plan
     from client.privacy_policy import PolicyError, PrivacyPolicy
@@ -83,7 +84,7 @@ def check(
             out.print(f"[bold]declined[/bold]: {error}", highlight=False)
             raise typer.Exit(1) from None
         out.print("[bold]would be answered[/bold], as far as your ledger allows", highlight=False)
-        promised = planned_guarantees(proposed)
+        promised = planned_guarantees(replace(proposed, delta=allowed.delta))  # as the device works it out
         for given in (promised.user, promised.pair):
             if given is not None:
                 out.print(given.sentence(), markup=False, highlight=False)

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from shared.flat_config import ConfigError
 from shared.messages import TrainRequest
 from shared.privacy import chained_log
-from shared.privacy.chained_log import ChainError
+from shared.privacy.chained_log import Chain, ChainError
 from shared.private_files import write_private
 from shared.round_plan import FederationPlan
 
@@ -97,10 +97,16 @@ class PrivacyLedger:
             lock.release()
 
     def begin(self) -> None:
-        """Starts a new device's ledger. Only for one that has told nobody anything yet. Raises: LedgerError."""
-        if not self._file.exists() and not self._anchor.exists():
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._add({"kind": "device", "name": secrets.token_hex(16)})
+        """Starts a new device's ledger, if nothing of one is there. Only for a device that has told nobody anything.
+
+        Raises:
+            LedgerError: it cannot be made.
+        """
+        with self.locked():
+            if not self._file.exists() and not self._anchor.exists():
+                with _explained():
+                    self._anchor.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._add({"kind": "device", "name": secrets.token_hex(16)})
 
     def charges(self) -> tuple[Charge, ...]:
         """Every participation, oldest first.
@@ -109,14 +115,14 @@ class PrivacyLedger:
             LedgerError: see the class.
         """
         with _explained():
-            self._check_anchor()
-            entries = chained_log.read(self._file)
-        if not entries:
+            chain = chained_log.read(self._file)
+            self._check_anchor(chain)
+        if not chain.entries:
             raise LedgerError(
                 f"{self._file} is gone: this device does not know what it has answered. Put the newest one back; "
                 "without it this device joins nothing"
             )
-        return _charges(entries, self._file)
+        return _charges(chain.entries, self._file)
 
     def charge(self, request: TrainRequest) -> None:
         """Debits a participation: to be called before anything is trained for it. Raises: LedgerError."""
@@ -154,13 +160,13 @@ class PrivacyLedger:
 
     def _add(self, entry: Mapping[str, object]) -> None:
         with _explained():
-            self._check_anchor()
-            chained_log.append(self._file, entry)
-            count, digest = chained_log.head(self._file)
+            self._check_anchor(chained_log.read(self._file))
+            chain = chained_log.append(self._file, entry)
             # After the ledger: killed in between, the anchor is behind, and a ledger may be ahead of it.
-            write_private(self._anchor, [json.dumps({"entries": count, "digest": digest}).encode() + b"\n"])
+            anchor = {"entries": len(chain.entries), "digest": chain.head}
+            write_private(self._anchor, [json.dumps(anchor).encode() + b"\n"])
 
-    def _check_anchor(self) -> None:
+    def _check_anchor(self, chain: Chain) -> None:
         if not self._anchor.exists():
             return
         try:
@@ -170,8 +176,7 @@ class PrivacyLedger:
             raise LedgerError(
                 f"{self._anchor} is damaged: this device cannot tell whether its ledger is whole"
             ) from None
-        # The chain's digests name every entry before them: the one the anchor knows must still stand in its place.
-        if chained_log.digest_at(self._file, entries) != digest:
+        if not chain.goes_on_from(entries, digest):
             raise LedgerError(
                 f"{self._file} is not the ledger that this device wrote: it is gone or was set back, so what was "
                 "answered is not known. Put the newest one back; without it this device joins nothing"
@@ -181,7 +186,7 @@ class PrivacyLedger:
 def read_charges(file: Path) -> tuple[Charge, ...]:
     """The participations in a ledger file, without its anchor. Raises: LedgerError."""
     with _explained():
-        return _charges(chained_log.read(file), file)
+        return _charges(chained_log.read(file).entries, file)
 
 
 def _charges(entries: tuple[dict[str, object], ...], file: Path) -> tuple[Charge, ...]:

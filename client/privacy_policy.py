@@ -23,9 +23,11 @@ weaker is declined: the user sees why, the server sees "declined" and nothing el
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
@@ -175,9 +177,13 @@ def _number(table: Mapping[str, object], key: str, where: str, *, default: float
     value = table.get(key, default)
     if value is None:
         raise PolicyError(f"{where}, {key}: is missing")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value < float("inf"):
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
         raise PolicyError(f"{where}, {key}: must be a finite number")
-    return float(value)
+    return number
 
 
 def _strings(table: Mapping[str, object], key: str, where: str, *, default: tuple[str, ...]) -> tuple[str, ...]:

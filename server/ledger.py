@@ -1,13 +1,13 @@
 """What a run did to its devices' privacy, written before it is done: `ledger.jsonl`, a `shared.privacy.chained_log`.
 
-    {"kind": "begin", "run": ..., "plan": ..., "devices": N, "numbers": [[first, last], ...], ...}
-    {"kind": "ask", "round": 3, "attempt": 1, "place": 2}         before a cohort is asked
-    {"kind": "release", "round": 3, "attempt": 1, "replies": 98}  before a round's adapter is released
+    {"kind": "begin", "run": ..., "plan": ..., "terms": ..., "numbers": [[first, last], ...]}
+    {"kind": "ask", "round": 3, "attempt": 1}      before a cohort is asked
+    {"kind": "release", "round": 3, "attempt": 1}  before a round's adapter is released
 
 Every attempt of a round is a release of its own towards whoever sees single messages, whether the round was released or
 not. The same round and attempt asked again by a resumed run is the same request, which a device answers with the same
-bytes: it stands once. The ledger never shrinks, and a resumed run goes on with it or not at all. Who was in a Poisson
-cohort is secret, and in no file.
+bytes: it stands once. The ledger never shrinks, and a resumed run goes on with it or not at all. It does not say who
+was in a Poisson cohort, nor how many.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.privacy import chained_log
-from shared.privacy.chained_log import ChainError
+from shared.privacy.chained_log import Chain, ChainError
 from shared.round_plan import FederationPlan
 
 __all__ = ["LEDGER_FILE", "ChainError", "LedgerState", "RunLedger", "count_charges"]
@@ -34,16 +34,26 @@ class LedgerState:
     Attributes:
         plan: digest of its plan.
         run: the run's own random name, which no other run has; a plan's digest where nothing is private.
-        devices: numbers of the devices that began it.
+        spans: (first, last) of each run of neighbours among the numbers of the devices that began it.
         asked: different requests to cohorts, in order: (round, attempt).
         released: rounds whose release was recorded.
     """
 
     plan: str
     run: str
-    devices: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
     asked: tuple[tuple[int, int], ...]
     released: tuple[int, ...]
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """Numbers of the devices that began the run, ascending."""
+        return tuple(number for first, last in self.spans for number in range(first, last + 1))
+
+    @property
+    def device_count(self) -> int:
+        """How many they are."""
+        return sum(last - first + 1 for first, last in self.spans)
 
 
 class RunLedger:
@@ -56,32 +66,22 @@ class RunLedger:
         """What stands; None before the run began. Raises: ChainError, OSError."""
         return read_state(self._file)
 
-    def head(self) -> tuple[int, str]:
-        """How many entries there are, and the digest of the last. Raises: ChainError, OSError."""
-        return chained_log.head(self._file)
-
-    def goes_on_from(self, entries: int, digest: str) -> bool:
-        """Whether this is the ledger whose head that was, or a longer one. Raises: ChainError, OSError."""
-        return chained_log.digest_at(self._file, entries) == digest
+    def chain(self) -> Chain:
+        """The ledger as it stands. Raises: ChainError, OSError."""
+        return chained_log.read(self._file)
 
     def begin(self, plan: FederationPlan, devices: Sequence[int]) -> LedgerState:
-        """Records plan and devices. Raises: ChainError, OSError."""
+        """Records plan and devices; the ledger must be empty. Raises: ChainError, OSError."""
         # Without privacy nothing hangs on the name, and a seeded run is the same whenever it is made.
         run = secrets.token_hex(16) if plan.is_private else plan.digest()[:32]
-        chained_log.append(
-            self._file,
-            {
-                "kind": "begin",
-                "run": run,
-                "plan": plan.digest(),
-                "terms": json.dumps(_terms(plan)),
-                "numbers": [list(span) for span in _spans(devices)],
-            },
-        )
-        state = self.state()
-        if state is None:
-            raise ChainError(f"{self._file}: what was written is not there")
-        return state
+        begin = {
+            "kind": "begin",
+            "run": run,
+            "plan": plan.digest(),
+            "terms": json.dumps(_terms(plan)),
+            "numbers": [list(span) for span in _spans(devices)],
+        }
+        return _state(chained_log.append(self._file, begin), self._file)
 
     def ask(self, round_number: int, attempt: int) -> int:
         """Records that a cohort is about to be asked; its place among all different requests, from 0.
@@ -89,25 +89,22 @@ class RunLedger:
         Raises:
             ChainError, OSError: it could not be recorded, so it must not be asked.
         """
-        state = self.state()
-        if state is None:
-            raise ChainError(f"{self._file}: no run began there")
-        asked = state.asked
+        asked = _state(self.chain(), self._file).asked
         if (round_number, attempt) in asked:
             return asked.index((round_number, attempt))
-        chained_log.append(self._file, {"kind": "ask", "round": round_number, "attempt": attempt, "place": len(asked)})
+        chained_log.append(self._file, {"kind": "ask", "round": round_number, "attempt": attempt})
         return len(asked)
 
-    def release(self, round_number: int, attempt: int, *, replies: int) -> None:
-        """Records that a round is about to be released, once. Raises: ChainError, OSError: it must not be."""
-        state = self.state()
-        if state is None:
-            raise ChainError(f"{self._file}: no run began there")
-        if round_number in state.released:
-            return
-        chained_log.append(
-            self._file, {"kind": "release", "round": round_number, "attempt": attempt, "replies": replies}
-        )
+    def release(self, round_number: int, attempt: int) -> Chain:
+        """Records that a round is about to be released, once; the ledger after it.
+
+        Raises:
+            ChainError, OSError: it could not be recorded, so it must not be released.
+        """
+        chain = self.chain()
+        if round_number in _state(chain, self._file).released:
+            return chain
+        return chained_log.append(self._file, {"kind": "release", "round": round_number, "attempt": attempt})
 
 
 def read_state(file: Path) -> LedgerState | None:
@@ -117,9 +114,12 @@ def read_state(file: Path) -> LedgerState | None:
         ChainError: damaged, or not a run's ledger.
         OSError: it cannot be read.
     """
-    entries = chained_log.read(file)
-    if not entries:
-        return None
+    chain = chained_log.read(file)
+    return _state(chain, file) if chain.entries else None
+
+
+def _state(chain: Chain, file: Path) -> LedgerState:
+    entries = chain.entries
     try:
         begin = entries[0]
         if begin["kind"] != "begin" or any(entry["kind"] not in ("ask", "release") for entry in entries[1:]):
@@ -127,12 +127,12 @@ def read_state(file: Path) -> LedgerState | None:
         asks = [(int(e["round"]), int(e["attempt"])) for e in entries[1:] if e["kind"] == "ask"]  # type: ignore[call-overload]
         releases = [int(e["round"]) for e in entries[1:] if e["kind"] == "release"]  # type: ignore[call-overload]
         spans = [(int(first), int(last)) for first, last in begin["numbers"]]  # type: ignore[attr-defined]
-    except (KeyError, ValueError, TypeError):
+    except (IndexError, KeyError, ValueError, TypeError):
         raise ChainError(f"{file}: is not a run's ledger") from None
     return LedgerState(
         plan=str(begin["plan"]),
         run=str(begin["run"]),
-        devices=tuple(number for first, last in spans for number in range(first, last + 1)),
+        spans=tuple(spans),
         asked=tuple(dict.fromkeys(asks)),
         released=tuple(dict.fromkeys(releases)),
     )
@@ -144,7 +144,7 @@ def read_plan(file: Path) -> FederationPlan:
     Raises:
         ChainError: the ledger is damaged, empty, or not a run's.
     """
-    entries = chained_log.read(file)
+    entries = chained_log.read(file).entries
     try:
         return FederationPlan.from_run_config(json.loads(str(entries[0]["terms"])))
     except (IndexError, KeyError, ValueError):

@@ -35,9 +35,10 @@ from server.central_noise import NOISE_STATE_FILE
 from server.cohorts import new_cohort_key
 from server.ledger import ChainError, LedgerState, RunLedger
 from server.round_record import RoundRecord
-from server.whole_files import TEMPORARY_PREFIX, sync, write_whole
+from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.adapter import AdaptedModel, AdapterSpec
 from shared.flat_config import ConfigError
+from shared.private_files import sync
 from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
@@ -154,9 +155,8 @@ class RunDirectory:
     def _check_ledger(self, state: dict[str, object]) -> None:
         """A ledger that was set back would let devices be asked again for what they have answered."""
         with self._explained("read the ledger in"):
-            begun = self._ledger.state()
             entries, digest = int(str(state["ledger.entries"])), str(state["ledger.digest"])
-            if begun is None or not self._ledger.goes_on_from(entries, digest):
+            if not self._ledger.chain().goes_on_from(entries, digest):
                 raise ReleaseError(
                     f"the ledger of the private run in {self.path} is gone or was set back: nothing may be asked "
                     "without it; the run's releases stand"
@@ -186,9 +186,8 @@ class RunDirectory:
             "record": record.to_json(),
         }
         with self._explained("write the release to"):
-            self._ledger.release(record.round_number, record.attempts, replies=record.replies)
-            entries, digest = self._ledger.head()
-            metadata |= {"ledger.entries": str(entries), "ledger.digest": digest}
+            ledger = self._ledger.release(record.round_number, record.attempts)
+            metadata |= {"ledger.entries": str(len(ledger.entries)), "ledger.digest": ledger.head}
             write_whole(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")

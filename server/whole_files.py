@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from shared.private_files import sync
+
 TEMPORARY_PREFIX = ".writing-"
 
 
@@ -27,12 +29,3 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Makes a file's content, or a directory's names, last. Raises: OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, parts: Iterable[bytes]) -> None:
-    """Writes or replaces a file with mode 0600, synced.
+    """Writes or replaces a file with mode 0600, synced with its name.
 
     Raises:
         OSError: it cannot be written; the one that was there before is untouched.
@@ -25,3 +25,13 @@ def write_private(path: Path, parts: Iterable[bytes]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Makes a file's content, or a directory's names, last. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

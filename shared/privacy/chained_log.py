@@ -14,7 +14,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from shared.private_files import sync
 
 _FIRST = "0" * 64
 
@@ -23,8 +26,30 @@ class ChainError(RuntimeError):
     """A log is damaged. The message names file and line and quotes nothing."""
 
 
-def append(path: Path, entry: Mapping[str, object]) -> str:
-    """Adds an entry; returns the log's new digest. The file is made with mode 0600.
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A log that was read and is whole.
+
+    Attributes:
+        entries: oldest first.
+        digests: after each entry; each names every entry before it.
+    """
+
+    entries: tuple[dict[str, object], ...] = ()
+    digests: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """The digest after the last entry."""
+        return self.digests[-1] if self.digests else _FIRST
+
+    def goes_on_from(self, count: int, digest: str) -> bool:
+        """Whether this is the log that had `count` entries and that digest, or a longer one."""
+        return count == 0 or (count <= len(self.digests) and self.digests[count - 1] == digest)
+
+
+def append(path: Path, entry: Mapping[str, object]) -> Chain:
+    """Adds an entry; returns the whole log with it. The file is made with mode 0600.
 
     Raises:
         ChainError: what is there is damaged.
@@ -34,60 +59,32 @@ def append(path: Path, entry: Mapping[str, object]) -> str:
     with os.fdopen(descriptor, "r+b") as file:
         content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
-        entries, previous = _parse(whole, path)
-        del entries
+        before = _parse(whole, path)
         if len(whole) != len(content):
             file.truncate(len(whole))
-        line, digest = _line(previous, entry)
+        said = {"previous": before.head, "entry": dict(entry), "digest": _digest(before.head, entry)}
         try:
-            file.write(line)
+            file.write(json.dumps(said, allow_nan=False, separators=(",", ":")).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), len(whole))
             raise
-    _sync_directory(path.parent)
-    return digest
+    sync(path.parent)
+    return Chain(entries=(*before.entries, dict(entry)), digests=(*before.digests, str(said["digest"])))
 
 
-def read(path: Path) -> tuple[dict[str, object], ...]:
-    """All entries, oldest first; none of a missing file. Half a last line is left out.
+def read(path: Path) -> Chain:
+    """The log; an empty one of a missing file. Half a last line is left out.
 
     Raises:
         ChainError: damaged.
         OSError: it cannot be read.
     """
     if not path.exists():
-        return ()
+        return Chain()
     content = path.read_bytes()
-    return _parse(content[: content.rfind(b"\n") + 1], path)[0]
-
-
-def head(path: Path) -> tuple[int, str]:
-    """How many entries there are, and the digest of the last. Raises: as `read`."""
-    if not path.exists():
-        return 0, _FIRST
-    content = path.read_bytes()
-    entries, digest = _parse(content[: content.rfind(b"\n") + 1], path)
-    return len(entries), digest
-
-
-def digest_at(path: Path, entries: int) -> str:
-    """The digest of the log as it was after so many entries; "" if it has fewer. Raises: as `read`."""
-    if entries == 0:
-        return _FIRST
-    if not path.exists():
-        return ""
-    content = path.read_bytes()
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
-    _parse(b"\n".join(lines), path)
-    return str(json.loads(lines[entries - 1])["digest"]) if len(lines) >= entries else ""
-
-
-def _line(previous: str, entry: Mapping[str, object]) -> tuple[bytes, str]:
-    digest = _digest(previous, entry)
-    said = {"previous": previous, "entry": dict(entry), "digest": digest}
-    return json.dumps(said, allow_nan=False, separators=(",", ":")).encode() + b"\n", digest
+    return _parse(content[: content.rfind(b"\n") + 1], path)
 
 
 def _digest(previous: str, entry: Mapping[str, object]) -> str:
@@ -95,14 +92,16 @@ def _digest(previous: str, entry: Mapping[str, object]) -> str:
     return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()
 
 
-def _parse(content: bytes, path: Path) -> tuple[tuple[dict[str, object], ...], str]:
+def _parse(content: bytes, path: Path) -> Chain:
     entries: list[dict[str, object]] = []
-    previous = _FIRST
+    digests = [_FIRST]
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             said = json.loads(line)
             entry, digest = said["entry"], said["digest"]
-            sound = isinstance(entry, dict) and said["previous"] == previous and digest == _digest(previous, entry)
+            sound = (
+                isinstance(entry, dict) and said["previous"] == digests[-1] and digest == _digest(digests[-1], entry)
+            )
         except (ValueError, TypeError, KeyError, RecursionError):
             sound = False
         if not sound:
@@ -111,13 +110,5 @@ def _parse(content: bytes, path: Path) -> tuple[tuple[dict[str, object], ...], s
                 "no more is added to it"
             )
         entries.append(entry)
-        previous = digest
-    return tuple(entries), previous
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        digests.append(digest)
+    return Chain(entries=tuple(entries), digests=tuple(digests[1:]))

@@ -58,8 +58,7 @@ class RunCheck:
 
 def is_device_ledger(file: Path) -> bool:
     """Whether a ledger is a device's and not a run's. Raises: ChainError, OSError."""
-    entries = chained_log.read(file)
-    return bool(entries) and entries[0].get("kind") == "device"
+    return any(entry.get("kind") == "device" for entry in chained_log.read(file).entries[:1])
 
 
 def check_run_ledger(file: Path) -> RunCheck:
@@ -73,7 +72,7 @@ def check_run_ledger(file: Path) -> RunCheck:
     state = read_state(file)
     if state is None:
         raise chained_log.ChainError(f"{file} holds no run")
-    requests, releases, devices = len(state.asked), len(state.released), len(state.devices)
+    requests, releases, devices = len(state.asked), len(state.released), state.device_count
     given = plan_guarantees(plan, devices=devices, requests=requests, releases=releases)
     checks: list[Check] = []
     run = user_level_run(plan, devices=devices, requests=requests, releases=releases)

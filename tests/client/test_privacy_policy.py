@@ -42,6 +42,7 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         ("delta = 2", "delta"),
         ("delta = true\n[user]", "delta"),
         ("delta = nan\n[user]", "delta"),
+        (f"delta = 1{'0' * 400}\n[user]", "delta"),
         ('require = "all"', "require"),
         ('require = "user"', r"no \[user\]"),
         ('require = "pair"\n[user]\nmax_epsilon_per_run=1\nmax_epsilon_in_total=1', r"no \[pair\]"),

@@ -61,6 +61,7 @@ def test_the_devices_that_began_are_remembered(tmp_path: Path, devices: range | 
 
     assert state is not None
     assert state.devices == tuple(devices)
+    assert state.device_count == len(devices)
     assert (tmp_path / LEDGER_FILE).stat().st_size < 2_000
 
 
@@ -68,7 +69,7 @@ def test_a_release_stands_once(tmp_path: Path) -> None:
     ledger = _begun(tmp_path)
     ledger.ask(1, 1)
     for _ in range(2):
-        ledger.release(1, 1, replies=3)
+        ledger.release(1, 1)
 
     state = ledger.state()
     assert state is not None

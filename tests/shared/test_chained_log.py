@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from pathlib import Path
@@ -11,25 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.privacy import chained_log
-from shared.privacy.chained_log import ChainError
+from shared.privacy.chained_log import Chain, ChainError
 
 _ENTRIES: list[dict[str, object]] = [{"kind": "a", "n": 1}, {"kind": "b", "x": 0.1}, {"kind": "c", "list": [1, [2]]}]
 
 
 def _log(path: Path) -> Path:
     file = path / "log.jsonl"
-    for entry in _ENTRIES:
-        chained_log.append(file, entry)
+    for place, entry in enumerate(_ENTRIES, start=1):
+        chain = chained_log.append(file, entry)
+        assert chain == chained_log.read(file)
+        assert len(chain.entries) == place
     return file
 
 
 def test_entries_come_back_in_order_and_the_file_is_its_owners(tmp_path: Path) -> None:
     file = _log(tmp_path)
 
-    assert list(chained_log.read(file)) == _ENTRIES
-    assert chained_log.head(file)[0] == 3
+    assert list(chained_log.read(file).entries) == _ENTRIES
+    assert len(chained_log.read(file).digests) == 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert chained_log.read(tmp_path / "none") == ()
+    assert chained_log.read(tmp_path / "none") == Chain()
 
 
 def _without(lines: list[bytes], at: int) -> list[bytes]:
@@ -63,10 +64,14 @@ def test_whatever_is_changed_is_found_and_nothing_is_added_to_it(tmp_path: Path,
 
 def test_a_last_entry_that_was_taken_away_shows_in_the_head_alone(tmp_path: Path) -> None:
     file = _log(tmp_path)
-    head = chained_log.head(file)
+    whole = chained_log.read(file)
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
 
-    assert chained_log.head(file) != head  # which is why a device remembers it elsewhere too
+    cut = chained_log.read(file)
+    assert whole.goes_on_from(2, cut.head)
+    assert not cut.goes_on_from(3, whole.head)  # which is why a device remembers it elsewhere too
+    assert not cut.goes_on_from(2, whole.head)
+    assert cut.goes_on_from(0, "")
 
 
 @given(cut=st.integers(min_value=1, max_value=200))
@@ -78,7 +83,7 @@ def test_a_line_cut_anywhere_is_dropped_and_the_log_goes_on(tmp_path_factory: py
 
     chained_log.append(file, {"kind": "after"})
 
-    assert [entry["kind"] for entry in chained_log.read(file)] == ["a", "b", "after"]
+    assert [entry["kind"] for entry in chained_log.read(file).entries] == ["a", "b", "after"]
 
 
 def test_a_full_disk_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,4 +102,4 @@ def test_a_full_disk_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_numbers_that_json_has_no_word_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         chained_log.append(tmp_path / "log", {"x": float("nan")})
-    assert json.dumps(chained_log.read(tmp_path / "log")) == "[]"
+    assert chained_log.read(tmp_path / "log") == Chain()
