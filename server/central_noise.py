@@ -116,7 +116,7 @@ class CentralBandedGaussian:
         noised = self._factor.combine(self._sums) + self._gaussian.draw(self._grid.dimension, source)
         self._estimates.append(self._factor.resolve(noised, self._estimates))
         self._released += 1
-        keep = max(self._factor.bands, 1)
+        keep = self._factor.bands
         self._sums, self._estimates = self._sums[-keep:], self._estimates[-keep:]
         self._write()
         return self._grid.decode(self._estimates[-1])
@@ -152,9 +152,7 @@ class CentralBandedGaussian:
         return sums, estimates
 
 
-def open_mechanism(
-    plan: FederationPlan, *, dimension: int, released: int, state_file: Path, new_noise: NewNoise = fresh_noise
-) -> SumMechanism | None:
+def open_mechanism(plan: FederationPlan, *, dimension: int, released: int, state_file: Path) -> SumMechanism | None:
     """What the plan adds to a round's sum; None if it protects no user.
 
     Raises:
@@ -165,10 +163,8 @@ def open_mechanism(
         return None
     grid = IntegerGrid(dimension=dimension, clipping_norm=plan.clipping_norm)
     if terms.mechanism == "gaussian":
-        return CentralGaussian(terms, grid, new_noise=new_noise)
-    return CentralBandedGaussian(
-        terms, grid, rounds=plan.rounds, released=released, state_file=state_file, new_noise=new_noise
-    )
+        return CentralGaussian(terms, grid)
+    return CentralBandedGaussian(terms, grid, rounds=plan.rounds, released=released, state_file=state_file)
 
 
 def _sum(updates: Sequence[NDArray[np.float32]], grid: IntegerGrid, source: NoiseSource) -> NDArray[np.int64]:

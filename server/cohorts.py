@@ -113,21 +113,26 @@ class PoissonCohorts:
         self._plan = plan
         self._devices = devices
         self._key = key
+        self._asked = np.zeros(len(devices), dtype=np.int64)
+        self._counted = 0  # rounds in `_asked`
 
     def draw(self, roster: Roster, *, round_number: int, attempt: int, place: int) -> list[int]:  # noqa: ARG002
         """See `Cohorts`."""
-        drawn, user = self._sample(round_number, attempt), self._plan.user_privacy
-        if user is not None:
-            asked = np.zeros(len(self._devices), dtype=np.int64)
-            for earlier in range(1, round_number):  # such a plan asks every round once
-                now = self._sample(earlier, 1)
-                asked[now[asked[now] < user.participations]] += 1
-            drawn = drawn[asked[drawn] < user.participations]
-        return [self._devices[int(where)] for where in drawn]
+        if self._counted >= round_number:
+            self._asked[:], self._counted = 0, 0
+        while self._counted < round_number - 1:  # such a plan asks every round once
+            self._counted += 1
+            self._asked[self._admitted(self._counted)] += 1
+        return [self._devices[int(where)] for where in self._admitted(round_number)]
 
-    def _sample(self, round_number: int, attempt: int) -> NDArray[np.int64]:
+    def _admitted(self, round_number: int) -> NDArray[np.int64]:
+        """Places of the devices that are drawn and may still take part, given the rounds counted."""
+        drawn, user = self._sample(round_number), self._plan.user_privacy
+        return drawn if user is None else drawn[self._asked[drawn] < user.participations]
+
+    def _sample(self, round_number: int) -> NDArray[np.int64]:
         """Places of the devices that are drawn, whatever they were asked before."""
-        source: NoiseSource = AesCtrNoise.for_release(self._key, f"cohort/{round_number}/{attempt}".encode())
+        source: NoiseSource = AesCtrNoise.for_release(self._key, f"cohort/{round_number}".encode())
         there, user = len(self._devices), self._plan.user_privacy
         drawn = np.flatnonzero(source.uniform(there) < self._plan.cohort_size / self._plan.devices)
         limit = user.cohort_limit if user is not None else None

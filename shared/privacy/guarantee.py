@@ -11,13 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Unit = Literal["pair", "user"]
-Neighbouring = Literal["zero-out", "add-or-remove-one", "replace-one"]
+Neighbouring = Literal["zero-out"]
 
 _UNIT_WORDS: dict[Unit, str] = {"pair": "one preference pair", "user": "one user (all of a device's data)"}
 _RELATION_WORDS: dict[Neighbouring, str] = {
     "zero-out": "its content replaced by nothing while its presence stays known",
-    "add-or-remove-one": "added or removed",
-    "replace-one": "replaced by any other",
 }
 NO_AMPLIFICATION = "no amplification claimed"
 

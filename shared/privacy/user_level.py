@@ -32,7 +32,7 @@ _CAP_SHARE = 0.01
 _ASSUMPTIONS = (
     "a device takes part no more often than stated, which it enforces itself, as it clips its update",
     "whether and when a device is online does not depend on its data, and how long it takes to reply is not covered",
-    "cryptographic randomness (AES-256) is taken for true randomness",
+    "AES-256 is taken for true randomness, and noise from 128-bit tables for exact (total variation below 1e-20 a run)",
 )
 _PROMISES = ("that it adds this noise before anyone sees the sum", "that it shows single updates to nobody")
 
@@ -129,7 +129,7 @@ def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[floa
     cut = "" if run.cohort_limit is None else f", cut to {run.cohort_limit}"
     return epsilon, (
         f"amplified by secret Poisson sampling with probability {run.probability:g}{cut}; models alone: the run's "
-        "ledger, rounds.jsonl and checkpoint tell of cohorts and must stay with the server"
+        "rounds.jsonl and checkpoint tell of cohorts and must stay with the server"
     )
 
 
@@ -208,7 +208,7 @@ def _observer(run: UserLevelRun, noise_multiplier: float, delta: float) -> float
 
 def _rounded_up(value: float) -> float:
     digits = 3 - math.floor(math.log10(value))
-    return math.ceil(value * 10.0**digits - 1e-9) / 10.0**digits
+    return math.ceil(value * 10.0**digits) / 10.0**digits
 
 
 def _check_delta(delta: float) -> None:

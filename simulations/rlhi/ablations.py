@@ -114,24 +114,19 @@ def run_ablations(
         ConfigError, ReleaseError: as runs raise them.
     """
     base = {**read_preset("rlhi"), **changes}
-    # Seed after seed: what is stopped early has whole tables.
-    wanted = [(name, seed) for seed in seeds for name in names]
-    # What is shared is made by the first of a seed: it goes first, alone with its like.
-    first = [one for one in wanted if one[0] == names[0]]
+    # Seed after seed: what is stopped early has whole tables. What a seed's runs share is made by its first.
+    wanted = [(name, seed) for name in names[:1] for seed in seeds]
+    wanted += [(name, seed) for seed in seeds for name in names[1:]]
     directory.mkdir(parents=True, exist_ok=True)
-    done = 0
-    for part in (first, [one for one in wanted if one not in first]):
-        jobs = [
-            Job(
-                name=f"{name}, seed {seed}",
-                flat=variant_config(name, seed, base, memory=directory / "memory"),
-                path=_path(directory, name, seed),
-            )
-            for name, seed in part
-        ]
-        shown = _later(progress, done, len(wanted))
-        run_many(jobs, processes=processes, command=command, progress=shown)
-        done += len(jobs)
+    jobs = [
+        Job(
+            name=f"{name}, seed {seed}",
+            flat=variant_config(name, seed, base, memory=directory / "memory"),
+            path=_path(directory, name, seed),
+        )
+        for name, seed in wanted
+    ]
+    run_many(jobs, processes=processes, command=command, first=len(seeds), progress=progress)
     found = collect(directory, names=names, seeds=seeds)
     write_whole(directory / "ablations.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
@@ -179,8 +174,3 @@ def _interval(summary: Mapping[str, object]) -> list[float]:
 
 def _path(directory: Path, name: str, seed: int) -> Path:
     return directory / f"{name}-{seed}"
-
-
-def _later(progress: Callable[[int, int, str], None], before: int, total: int) -> Callable[[int, int, str], None]:
-    """Tells of one part's runs among all of them."""
-    return lambda done, _part, name: progress(before + done, total, name)

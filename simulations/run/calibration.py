@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.flat_config import ConfigError
-from shared.privacy.mechanisms import UserMechanism
 from shared.round_plan import FederationPlan
 
 _UNIT, _NOISE = "privacy.unit", "user-privacy.noise-multiplier"
@@ -33,9 +32,10 @@ def calibrated(terms: Mapping[str, object], epsilon: float) -> dict[str, object]
     user = plan.user_privacy
     if user is None:
         raise ConfigError("run.epsilon: is per user, and privacy.unit protects none")
-    mechanism: UserMechanism = user.mechanism
     try:
-        noise = noise_for(epsilon=epsilon, delta=plan.delta, mechanism=mechanism, participations=user.participations)
+        noise = noise_for(
+            epsilon=epsilon, delta=plan.delta, mechanism=user.mechanism, participations=user.participations
+        )
     except ValueError as error:
         raise ConfigError(f"run.epsilon: {error}") from None
     said = terms.get(_NOISE, 0.0)

@@ -34,6 +34,7 @@ def run_many(
     *,
     processes: int,
     command: str,
+    first: int = 0,
     progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
 ) -> None:
     """Runs every job to its end.
@@ -41,6 +42,7 @@ def run_many(
     Args:
         processes: runs at a time.
         command: what they were begun with.
+        first: so many of the jobs are ended before the others begin, which share what they make.
         progress: told (runs done, runs in all, the run that has ended).
 
     Raises:
@@ -48,11 +50,14 @@ def run_many(
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        waiting = {pool.submit(_run, dict(job.flat), job.path, command): job.name for job in jobs}
+        done = 0
         try:
-            for done, ended in enumerate(as_completed(waiting), start=1):
-                ended.result()
-                progress(done, len(jobs), waiting[ended])
+            for part in (jobs[:first], jobs[first:]):
+                waiting = {pool.submit(_run, dict(job.flat), job.path, command): job.name for job in part}
+                for ended in as_completed(waiting):
+                    ended.result()
+                    done += 1
+                    progress(done, len(jobs), waiting[ended])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

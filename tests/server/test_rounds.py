@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from shared.messages import (
     TrainRequest,
     to_array_record,
 )
-from shared.round_plan import FederationPlan
+from shared.round_plan import FederationPlan, UserPrivacyTerms
 from tests.federation import MARKER, adapter_vector, plan
 from tests.server.grids import ScriptedGrid
 
@@ -215,3 +216,31 @@ def test_attempts_that_failed_before_a_resume_stay_on_the_ledger(tmp_path: Path)
     # The first attempt again is the same request; what the other two gave away is not forgotten.
     assert [record.attempts for record in records] == [1, 1]
     assert count_charges(tmp_path) == 4
+
+
+@pytest.mark.parametrize("silent", [(), (0,), (0, 1), (0, 1, 2)])
+def test_where_users_are_private_dropouts_divide_by_the_planned_cohort(tmp_path: Path, silent: tuple[int, ...]) -> None:
+    """Whoever answers counts as much as if all had: a mean over those who did would tell who, and be louder."""
+    faint = UserPrivacyTerms(noise_multiplier=0.01)
+    of = replace(plan(rounds=1, cohort_size=4, round_timeout=0.3), user_privacy=faint, sampling="schedule")
+    (record,) = _run(_grid(dict.fromkeys(silent, LIES["falls silent"][0]), private=True), of, tmp_path)
+
+    released = adapter_vector(tmp_path)
+    step = of.server_step(1)
+    for node in range(4):
+        expected = 0.0 if node in silent else step / 4
+        assert released[node] == pytest.approx(expected, abs=6 * step * record.noise_std)
+    assert (record.cohort, record.replies) == (4, 4 - len(silent))
+    assert record.noise_std == pytest.approx(0.01 / 4, rel=0.02)
+
+
+def test_an_update_that_is_not_clipped_is_refused_before_it_is_summed(tmp_path: Path) -> None:
+    of = replace(
+        plan(rounds=1, cohort_size=4),
+        user_privacy=UserPrivacyTerms(noise_multiplier=0.01),
+        sampling="schedule",
+    )
+    (record,) = _run(_grid({2: LIES["not clipped"][0]}, private=True), of, tmp_path)
+
+    assert [failure.reason for failure in record.failures] == ["invalid reply: not clipped"]
+    assert abs(adapter_vector(tmp_path)[100]) < 6 * of.server_step(1) * record.noise_std
