@@ -11,8 +11,11 @@ import math
 from dataclasses import dataclass, replace
 
 from shared.flat_config import ConfigError
+from shared.privacy.banded_noise import BandedToeplitz
+from shared.privacy.integer_grid import IntegerGrid
 from shared.privacy.mechanisms import UserMechanism
 from shared.privacy.noise_norm import noise_norm_over_clipping
+from shared.privacy.rounded_gaussian import LARGEST_SIGMA
 from shared.privacy.user_level import (
     UserLevelRun,
     epsilon_for_everyone,
@@ -40,7 +43,7 @@ class NoiseOption:
     noise_multiplier: z.
     noise_norm: expected L2 norm of the noise on a round's mean, over C.
     epsilon_everyone, epsilon_model_observer: what it then gives.
-    verdict: in the embedded world's terms.
+    verdict: in the embedded world's terms; or that the noise's table would be too large (`rounded_gaussian`).
     cohort_needed: n at which the noise norm would be `FINE`, all else equal.
     """
 
@@ -53,6 +56,12 @@ class NoiseOption:
     epsilon_model_observer: float
     verdict: str
     cohort_needed: int
+
+
+def _verdict(norm: float, sigma: float) -> str:
+    if sigma > LARGEST_SIGMA:
+        return "too loud to draw"
+    return "little is lost" if norm <= FINE else "some is lost" if norm <= LOST else "nothing survives"
 
 
 def shared_parameters(shape: str, rank: int) -> int:
@@ -86,6 +95,10 @@ def plan_noise(
             participations=run.participations,
             separation=separation,
         )
+        factor = BandedToeplitz(bands=min(separation, rounds))
+        sensitivity = factor.sensitivity(run.participations) if mechanism == "banded-gaussian" else 1.0
+        grid = IntegerGrid(dimension=dimension, clipping_norm=1.0)
+        sigma = run.noise_multiplier * sensitivity * grid.norm_bound
         return NoiseOption(
             name=name,
             cohort=cohort,
@@ -94,13 +107,13 @@ def plan_noise(
             noise_norm=norm,
             epsilon_everyone=epsilon_for_everyone(run, delta=delta),
             epsilon_model_observer=epsilon_for_model_observer(run, delta=delta)[0],
-            verdict="little is lost" if norm <= FINE else "some is lost" if norm <= LOST else "nothing survives",
+            verdict=_verdict(norm, sigma),
             cohort_needed=math.ceil(norm / FINE * cohort),
         )
 
     found = []
     mechanism: UserMechanism
-    for name, mechanism in (("Gaussian, by schedule", "gaussian"), ("DP-FTRL, by schedule", "banded-gaussian")):
+    for name, mechanism in (("Gaussian, schedule", "gaussian"), ("DP-FTRL, schedule", "banded-gaussian")):
         noise = noise_for(epsilon=epsilon, delta=delta, mechanism=mechanism, participations=participations)
         run = UserLevelRun(mechanism=mechanism, noise_multiplier=noise, participations=participations, releases=rounds)
         found.append(option(name, mechanism, run, separation=min(users // cohort, rounds)))
@@ -116,7 +129,5 @@ def plan_noise(
     )
     if cohort < users:
         noise = noise_for_model_observer(poisson, epsilon=epsilon, delta=delta)
-        found.append(
-            option("Gaussian, Poisson: ε for models only", "gaussian", replace(poisson, noise_multiplier=noise))
-        )
+        found.append(option("Poisson, for models only", "gaussian", replace(poisson, noise_multiplier=noise)))
     return found

@@ -154,14 +154,14 @@ def plan(
     users: Annotated[int, typer.Option(help="N, devices in the federation.", min=1)],
     epsilon: Annotated[float, typer.Option(help="The target, per user, against everyone.", min=1e-3)],
     cohort: Annotated[
-        int | None, typer.Option(help="n, devices a round; by default all that the rounds allow.")
+        int | None, typer.Option(help="n, devices a round; by default all that the rounds allow.", min=1)
     ] = None,
     rounds: Annotated[int, typer.Option(help="T.", min=1)] = 12,
     participations: Annotated[int, typer.Option(help="P, rounds that each device may answer.", min=1)] = 1,
-    delta: Annotated[float | None, typer.Option(help="δ; N^-1.1 by default.")] = None,
+    delta: Annotated[float | None, typer.Option(help="δ; N^-1.1 by default.", min=1e-15, max=0.5)] = None,
     shape: Annotated[str, typer.Option(help="tacit-tiny, qwen2.5-0.5b or qwen2.5-7b.")] = "tacit-tiny",
     rank: Annotated[int, typer.Option(help="Of FFA-LoRA on every linear layer.", min=1)] = 4,
-    parameters: Annotated[int | None, typer.Option(help="d, numbers shared; instead of shape and rank.")] = None,
+    parameters: Annotated[int | None, typer.Option(help="d, numbers shared; instead of shape and rank.", min=1)] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Say which mechanisms have a chance at a target ε, before anyone spends a day.
@@ -196,9 +196,8 @@ def plan(
             highlight=False,
         )
         table = Table()
-        for name in ("mechanism", "noise\nmultiplier", "noise\nover C", "ε everyone", "ε models\nonly", "verdict",
-                     "cohort for\nthe limit"):  # fmt: skip
-            table.add_column(name)
+        for name in ("mechanism", "z", "noise\nover C", "ε\neveryone", "ε models\nonly", "verdict", "n for\n0.5"):
+            table.add_column(name, no_wrap=True)
         for option in options:
             table.add_row(
                 option.name,
@@ -212,7 +211,7 @@ def plan(
         out.print(table)
         out.print(
             "noise over C: L2 norm of the noise on a round's mean update over the clipping norm; a cohort's own "
-            "0.1 to 0.2. Verdicts are this embedded world's (README): another model's limit is another.",
+            "signal is 0.1 to 0.2. Verdicts are this embedded world's (README): another model's limit is another.",
             style="dim",
         )
         write_json(json_path, {"parameters": d, "options": [asdict(option) for option in options]})

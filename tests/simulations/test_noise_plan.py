@@ -47,6 +47,15 @@ def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
     assert first.verdict == "nothing survives"
 
 
+def test_noise_that_cannot_be_drawn_is_said_before_a_run_finds_out() -> None:
+    _, ftrl, _ = plan_noise(
+        users=10_000, cohort=400, rounds=12, participations=1, epsilon=1.0, delta=1e4**-1.1,
+        dimension=shared_parameters("qwen2.5-7b", 4),
+    )  # fmt: skip
+
+    assert ftrl.verdict == "too loud to draw"
+
+
 def test_the_command_says_it_in_a_table(tmp_path: Path) -> None:
     said = CliRunner().invoke(
         app,

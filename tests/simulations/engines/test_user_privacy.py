@@ -15,7 +15,7 @@ from client.participation import spent
 from client.privacy_ledger import PrivacyLedger
 from server.ledger import LEDGER_FILE, read_state
 from server.releases import COHORT_KEY_FILE, ReleaseError, RunDirectory, read_rounds
-from server.rounds import run_rounds
+from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import attach_adapter
 from shared.language_model import load_language_model
 from shared.messages import TrainRequest
@@ -24,6 +24,7 @@ from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
 from shared.privacy.mechanisms import UserMechanism
 from shared.round_plan import FederationPlan, UserPrivacyTerms
+from simulations.engines.devices import open_population
 from simulations.engines.inline import InlineGrid, OpenClient, run_inline
 from simulations.run.ledger_check import check_device_ledger, check_run_ledger
 from tests.federation import MARKER, FewDevices, adapter_vector, plan
@@ -126,8 +127,8 @@ def test_a_private_federation_of_installed_devices(tmp_path: Path) -> None:
     assert not list((tmp_path / "run").glob("*.key"))
 
 
-def test_devices_that_vanish_make_the_rest_neither_louder_nor_the_noise_smaller(tmp_path: Path) -> None:
-    """Half of each cohort fails: the released step is their sum over the PLANNED cohort, with the planned noise."""
+def test_devices_with_nothing_to_say_count_as_zero_in_the_sum(tmp_path: Path) -> None:
+    """The released step of a cohort is the sum of what each half of it would release, with the same noise."""
     faint = replace(_TERMS, noise_multiplier=0.01)
     of = _plan(user_privacy=faint, rounds=1, cohort_size=6)
 
@@ -164,13 +165,9 @@ def test_the_schedule_asks_everyone_once_and_then_stops(tmp_path: Path) -> None:
             asked.extend(TrainRequest.from_record(one.content).round_number for one in trains)
             return [""] * len(kept)  # nothing is taken: every device is offline
 
-    from simulations.engines.devices import open_population
-
     adapted = attach_adapter(load_language_model(of.model), of.adapter)
     run = RunDirectory(tmp_path, plan=of, spec=adapted.spec)
     grid = _Silent(OpenClient(open_device=open_population(dying, directory=tmp_path, private=True)), devices=6)
-    from server.rounds import TooFewRepliesError
-
     with pytest.raises(TooFewRepliesError):
         run_rounds(plan=of, adapted=adapted, grid=grid, directory=run)
     # The same two requests again after a resume, which stand already: a third would be a third cohort.
