@@ -129,5 +129,5 @@ def plan_noise(
     )
     if cohort < users:
         noise = noise_for_model_observer(poisson, epsilon=epsilon, delta=delta)
-        found.append(option("Poisson, for models only", "gaussian", replace(poisson, noise_multiplier=noise)))
+        found.append(option("Poisson, for models", "gaussian", replace(poisson, noise_multiplier=noise)))
     return found

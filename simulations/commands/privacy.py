@@ -196,7 +196,7 @@ def plan(
             highlight=False,
         )
         table = Table()
-        for name in ("mechanism", "z", "noise\nover C", "ε\neveryone", "ε models\nonly", "verdict", "n for\n0.5"):
+        for name in ("mechanism", "z", "noise\nover C", "ε\neveryone", "ε\nmodels", "verdict", "n at\n0.5"):
             table.add_column(name, no_wrap=True)
         for option in options:
             table.add_row(
