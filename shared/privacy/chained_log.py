@@ -1,6 +1,6 @@
-"""An append-only log of privacy events: one JSON line an entry, each holding the digest of the one before.
+"""An append-only log of privacy events: one JSON line an entry, each with a digest of all before it.
 
-    {"previous": "<digest>", "entry": {...}, "digest": "<SHA-256 of previous and entry>"}
+    {"entry": {...}, "digest": "<SHA-256 of the digest before and the entry>"}
 
 A line is synced to disk before `append` returns. A process killed in the middle of one leaves half a line without its
 newline: it was never acted on, and is cut off by the next `append`. Every other damage (a line changed, removed, moved
@@ -62,7 +62,7 @@ def append(path: Path, entry: Mapping[str, object]) -> Chain:
         before = _parse(whole, path)
         if len(whole) != len(content):
             file.truncate(len(whole))
-        said = {"previous": before.head, "entry": dict(entry), "digest": _digest(before.head, entry)}
+        said = {"entry": dict(entry), "digest": _digest(before.head, entry)}
         try:
             file.write(json.dumps(said, allow_nan=False, separators=(",", ":")).encode() + b"\n")
             file.flush()
@@ -99,9 +99,7 @@ def _parse(content: bytes, path: Path) -> Chain:
         try:
             said = json.loads(line)
             entry, digest = said["entry"], said["digest"]
-            sound = (
-                isinstance(entry, dict) and said["previous"] == digests[-1] and digest == _digest(digests[-1], entry)
-            )
+            sound = isinstance(entry, dict) and digest == _digest(digests[-1], entry)
         except (ValueError, TypeError, KeyError, RecursionError):
             sound = False
         if not sound:

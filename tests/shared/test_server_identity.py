@@ -29,6 +29,7 @@ def test_a_signature_covers_every_part_of_a_request() -> None:
     signed = ServerKey.generate().sign(_REQUEST)
 
     assert is_signed(TrainRequest.from_record(signed.to_record()))
+    assert replace(signed, server="", signature="").digest() == _REQUEST.digest()  # and changes nothing of it
     changes: tuple[dict[str, object], ...] = (
         {"run": "2" * 32}, {"device": 5}, {"round_number": 2}, {"attempt": 2}, {"plan": FederationPlan(seed=1)},
         {"spec_digest": "c"},
