@@ -88,6 +88,16 @@ def test_an_answer_whose_bytes_are_gone_is_never_made_anew(tmp_path: Path) -> No
         gate_of(tmp_path).admit(request_of())
 
 
+def test_only_the_newest_reply_of_a_run_is_kept_and_older_rounds_stay_closed(tmp_path: Path) -> None:
+    for number in (1, 3):
+        answer(gate_of(tmp_path), request_of(round_number=number))
+
+    assert len(list((tmp_path / "state" / "answered").iterdir())) == 1
+    with pytest.raises(DeclinedError, match="no longer kept"):
+        gate_of(tmp_path).admit(request_of(round_number=1))
+    assert gate_of(tmp_path).admit(request_of(round_number=3)) is not None
+
+
 def test_the_device_counts_its_participations_itself(tmp_path: Path) -> None:
     for number in (1, 3):
         answer(gate_of(tmp_path), request_of(round_number=number))
