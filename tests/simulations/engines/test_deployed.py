@@ -44,7 +44,7 @@ def test_a_superlink_and_two_supernodes_give_the_adapter_of_the_inline_engine(
     assert [(record.round_number, record.replies) for record in seen] == [(1, 2), (2, 2)]
     assert not list(tmp_path.glob("tacit-deployed-*"))
     if Path("/proc").is_dir():
-        assert not _processes_of("tacit-deployed-")
+        assert not _processes_of(str(tmp_path))
     left = [file for file in (tmp_path / "deployed").rglob("*") if file.is_file()]
     assert left
     assert not [file for file in left if MARKER.encode() in file.read_bytes()]
