@@ -7,25 +7,23 @@ A floating-point Gaussian leaks through its low-order bits (Mironov, 2012). Here
 so what is released is the continuous Gaussian mechanism's output, rounded: post-processing, with the same guarantee. No
 separate accounting is needed, as it is for the discrete Gaussian (Canonne, Kamath and Steinke, 2020).
 
-The table holds P(X <= k) to 128 bits, computed in integers: cell k has the mass of phi over [(k - 1/2)/sigma,
-(k + 1/2)/sigma], by the Taylor series of phi about k/sigma, whose derivatives are Hermite polynomials times phi.
+Cell k of the table has the mass of phi over [(k - 1/2)/sigma, (k + 1/2)/sigma], by the Taylor series of phi about
+k/sigma, whose derivatives are Hermite polynomials times phi.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
 
 import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.privacy.integer_table import WORK_BITS as _WORK
+from shared.privacy.integer_table import IntegerTable
 from shared.privacy.noise import NoiseSource
 
-_BITS = 128  # of a threshold
-_WORK = 288  # of the arithmetic: what a million roundings lose stays far below a threshold's last bit
 # P(|G| > 13.4) < 2^-133: what the table leaves out is less than its rounding.
 _REACH = 13.4
 LARGEST_SIGMA = 400_000.0  # a table of some 170 MB, made in about 40 seconds
@@ -39,41 +37,20 @@ class RoundedGaussian:
         if not 1 <= sigma <= LARGEST_SIGMA:
             raise ValueError(f"sigma must be from 1 to {LARGEST_SIGMA:g} grid units")
         self.sigma = sigma
-        self._high, self._low, self._reach = _table(sigma)
+        self.table = _table(sigma)
 
     def total_variation(self, size: int) -> float:
-        """A bound on how far (total variation) `size` numbers drawn are from the exact distribution.
-
-        Each threshold is off by at most 2^-127, and at most 2^-127 lies beyond the table.
-        """
-        return size * (2 * self._reach + 2) * 2.0**-127
+        """A bound on how far (total variation) `size` numbers drawn are from the exact distribution."""
+        return self.table.total_variation(size)
 
     def draw(self, size: int, source: NoiseSource) -> NDArray[np.int64]:
-        """(size,) independent integers: as many 64-bit words, and another where 64 bits do not decide."""
-        words = source.words(size)
-        index = np.searchsorted(self._high, words, side="left")
-        last = np.searchsorted(self._high, words, side="right")
-        for place in np.flatnonzero(index != last):  # once in 2^64 / (2 reach) draws
-            below = self._low[index[place] : last[place]].tolist()
-            index[place] += bisect_right(below, int(source.words(1)[0]))
-        return index.astype(np.int64) - self._reach
+        """(size,) independent integers."""
+        return self.table.draw(size, source)
 
 
 @lru_cache(maxsize=4)
-def _table(sigma: float) -> tuple[NDArray[np.uint64], NDArray[np.uint64], int]:
-    """Upper and lower words of 2^128 P(X <= k) for k from -reach to reach - 1, and the reach."""
-    reach = math.ceil(_REACH * sigma) + 1
-    masses = _masses(sigma, reach)
-    # P(X <= -k) is the tail's sum, smallest first, and P(X <= k) is 1 - P(X <= -k - 1).
-    tail = list(accumulate(reversed(masses[1:])))
-    shift = _WORK - _BITS
-    below = [(value + (1 << (shift - 1))) >> shift for value in tail]  # P(X <= -reach) .. P(X <= -1)
-    thresholds = [*below, *((1 << _BITS) - value for value in reversed(below))]
-    mask = (1 << 64) - 1
-    thresholds = [min(value, (1 << _BITS) - 1) for value in thresholds]
-    high = np.array([value >> 64 for value in thresholds], dtype=np.uint64)
-    low = np.array([value & mask for value in thresholds], dtype=np.uint64)
-    return high, low, reach
+def _table(sigma: float) -> IntegerTable:
+    return IntegerTable.from_masses(_masses(sigma, math.ceil(_REACH * sigma) + 1))
 
 
 def _masses(sigma: float, reach: int) -> list[int]:

@@ -15,9 +15,9 @@ def test_the_table_is_the_exact_distribution(sigma: float) -> None:
     """Against mpmath's own normal distribution, at 400 bits."""
     noise = RoundedGaussian(sigma)
     with mpmath.workprec(400):
-        reach = noise._reach
+        reach = noise.table.reach
         for k in {-reach, -3, -1, 0, 1, 2, int(sigma), int(4 * sigma), reach - 1}:
-            said = (int(noise._high[k + reach]) << 64) + int(noise._low[k + reach])
+            said = (int(noise.table.high[k + reach]) << 64) + int(noise.table.low[k + reach])
             true = mpmath.ncdf((mpmath.mpf(k) + mpmath.mpf("0.5")) / mpmath.mpf(sigma)) * mpmath.mpf(2) ** 128
             assert abs(said - true) <= 2
 
@@ -65,13 +65,13 @@ class _Words:
 
 def test_a_tie_in_the_upper_word_is_decided_by_the_lower() -> None:
     noise = RoundedGaussian(2.0)
-    place = noise._reach  # the threshold P(X <= 0)
-    high, low = int(noise._high[place]), int(noise._low[place])
+    place = noise.table.reach  # the threshold P(X <= 0)
+    high, low = int(noise.table.high[place]), int(noise.table.low[place])
 
     assert noise.draw(1, _Words([high, low - 1])).tolist() == [0]
     assert noise.draw(1, _Words([high, low])).tolist() == [1]
     assert noise.draw(3, _Words([high - 1, high, high + 1, 0])).tolist() == [0, 0, 1]
-    assert noise.draw(1, _Words([0, 0]))[0] <= -noise._reach + 2
+    assert noise.draw(1, _Words([0, 0]))[0] <= -noise.table.reach + 2
 
 
 def test_how_far_from_exact_is_bounded_and_tiny() -> None:
