@@ -1,0 +1,68 @@
+"""Skellam noise: the difference of two Poisson variables, an integer whose sums are Skellam again.
+
+That makes it the noise to add in parts: n devices that each add variance v have added exactly what one would have with
+n v, in integers from end to end (Agarwal, Kairouz and Liu, 2021). P(X = k) = e^-v I_k(v), variance v.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.privacy.integer_table import WORK_BITS, IntegerTable
+from shared.privacy.noise import NoiseSource
+
+_TAIL = 133 * math.log(2)  # what the table leaves out is less than its rounding
+LARGEST_VARIANCE = 1e10  # a table of some 40 MB, made in a few seconds
+_SMALLEST_VARIANCE = 1e-6
+
+
+class Skellam:
+    """Integer noise of variance v. One table a variance, made once a process."""
+
+    def __init__(self, variance: float) -> None:
+        """Raises: ValueError: v is not from 1e-6 to `LARGEST_VARIANCE`."""
+        if not _SMALLEST_VARIANCE <= variance <= LARGEST_VARIANCE:
+            raise ValueError(f"the variance must be from {_SMALLEST_VARIANCE:g} to {LARGEST_VARIANCE:g}")
+        self.variance = variance
+        self.table = _table(variance)
+
+    def total_variation(self, size: int) -> float:
+        """A bound on how far (total variation) `size` numbers drawn are from the exact distribution."""
+        return self.table.total_variation(size)
+
+    def draw(self, size: int, source: NoiseSource) -> NDArray[np.int64]:
+        """(size,) independent integers."""
+        return self.table.draw(size, source)
+
+
+def tail_bound(variance: float, log_probability: float) -> float:
+    """x with P(|X| > x) <= 2 exp(-log_probability): Bernstein's inequality for a difference of Poisson variables."""
+    third = log_probability / 3
+    return third + math.sqrt(third**2 + 2 * variance * log_probability)
+
+
+@lru_cache(maxsize=4)
+def _table(variance: float) -> IntegerTable:
+    return IntegerTable.from_masses(_masses(variance, math.ceil(tail_bound(variance, _TAIL)) + 1))
+
+
+def _masses(variance: float, reach: int) -> list[int]:
+    """2^288 e^-v I_k(v) for k from 0 to reach.
+
+    By Miller's algorithm: I_{k-1} = I_{k+1} + (2k / v) I_k from far above the reach downwards, where every term is
+    positive and errors die out; then e^v = I_0 + 2 (I_1 + I_2 + ...).
+    """
+    numerator, denominator = variance.as_integer_ratio()
+    last = reach + reach // 8 + 64
+    above, here = 0, 1 << 192
+    unscaled = [here]
+    for k in range(last, 0, -1):
+        above, here = here, above + 2 * k * here * denominator // numerator
+        unscaled.append(here)
+    unscaled.reverse()
+    total = unscaled[0] + 2 * sum(unscaled[1:])
+    return [(value << WORK_BITS) // total for value in unscaled[: reach + 1]]
