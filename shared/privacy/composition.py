@@ -17,6 +17,7 @@ from dp_accounting import (
     NeighboringRelation,
     PoissonSampledDpEvent,
     SelfComposedDpEvent,
+    ZCDpEvent,
     get_epsilon_gaussian,
 )
 from dp_accounting.pld import PLDAccountant
@@ -66,7 +67,8 @@ def rdp_epsilon(event: DpEvent, *, delta: float) -> float | None:
 
 
 def total_epsilon(events: Iterable[DpEvent], *, delta: float) -> float:
-    """ε of several events together: exact where all of them are Gaussian, else by privacy loss distributions.
+    """ε of several events together: exact where all of them are Gaussian, else by privacy loss distributions; by Rényi
+    divergence where any is given as such (distributed noise).
 
     Raises:
         ValueError: as `pld_epsilon`.
@@ -78,6 +80,11 @@ def total_epsilon(events: Iterable[DpEvent], *, delta: float) -> float:
     if all(square is not None for square in squares):
         total = sum(square for square in squares if square is not None)
         return 0.0 if total == 0 else gaussian_epsilon(1 / math.sqrt(total), delta=delta)
+    if any(_is_renyi(event) for event in composed):
+        epsilon = rdp_epsilon(ComposedDpEvent(composed), delta=delta)
+        if epsilon is None or not math.isfinite(epsilon):
+            raise ValueError("the accountant found no finite epsilon: more noise or fewer releases are needed")
+        return epsilon
     counted: dict[str, tuple[DpEvent, int]] = {}
     for event in composed:  # like ones together: the accountant takes powers much faster than products
         counted[repr(event)] = (event, counted.get(repr(event), (event, 0))[1] + 1)
@@ -95,6 +102,13 @@ def _inverse_square(event: DpEvent) -> float | None:
         parts = [_inverse_square(part) for part in event.events]
         return None if any(part is None for part in parts) else sum(part for part in parts if part is not None)
     return None
+
+
+def _is_renyi(event: DpEvent) -> bool:
+    """Whether any part of an event is known by its Rényi divergence alone."""
+    if isinstance(event, ComposedDpEvent):
+        return any(_is_renyi(part) for part in event.events)
+    return isinstance(event.event if isinstance(event, SelfComposedDpEvent) else event, ZCDpEvent)
 
 
 def _check_noise(event: DpEvent, delta: float) -> None:

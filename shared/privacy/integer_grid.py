@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from shared.privacy.clipping import NonFiniteUpdateError
 from shared.privacy.noise import NoiseSource
 
-_SMALLEST_SCALE = 256.0
-_FINENESS = 5.0  # times the square root of d: rounding adds half a per cent to the norm
+LEAST_SCALE = 256.0
+FINENESS = 5.0  # times the square root of d: rounding adds half a per cent to the norm
 _TRIES = 16
 
 
@@ -28,10 +28,12 @@ class IntegerGrid:
     Attributes:
         dimension: d.
         clipping_norm: C.
+        least_scale: grid units in C at least; more make the rounding finer where no noise hides it anyway.
     """
 
     dimension: int
     clipping_norm: float
+    least_scale: float = LEAST_SCALE
 
     def __post_init__(self) -> None:
         if self.dimension < 1 or not (self.clipping_norm > 0 and math.isfinite(self.clipping_norm)):
@@ -42,7 +44,7 @@ class IntegerGrid:
     @property
     def scale(self) -> float:
         """Grid units in C: coarse enough for small noise tables, fine enough that rounding hardly adds to the norm."""
-        return max(_SMALLEST_SCALE, _FINENESS * math.sqrt(self.dimension))
+        return max(self.least_scale, FINENESS * math.sqrt(self.dimension))
 
     @property
     def squared_norm_bound(self) -> int:
@@ -55,7 +57,7 @@ class IntegerGrid:
         """The L2 sensitivity of a sum of encoded vectors to one of them, in grid units."""
         return math.sqrt(self.squared_norm_bound)
 
-    def encode(self, vector: NDArray[np.float32], source: NoiseSource) -> NDArray[np.int64]:
+    def encode(self, vector: NDArray[np.float32] | NDArray[np.float64], source: NoiseSource) -> NDArray[np.int64]:
         """`vector` times scale / C, rounded at random; its squared norm is at most `squared_norm_bound`, exactly.
 
         A vector that does not come out within the bound (its norm is above C) is rounded towards zero and scaled down
