@@ -1,0 +1,122 @@
+"""What everyone in a session must agree on, and the hash that binds every message to it.
+
+A session is one cohort (or part of one) in one attempt of one round. Its context goes into every signature, key and
+sealed share: who was told of another model, plan, cohort or modulus understands nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_COHORT = 1000
+
+
+class TermsError(ValueError):
+    """A session that must not be held: too few members, or a threshold that protects nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A device in a session.
+
+    Attributes:
+        number: the device's.
+        identity: its long-term Ed25519 public key, hex.
+    """
+
+    number: int
+    identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionTerms:
+    """See the module.
+
+    Attributes:
+        run, round_number, attempt, part: which session this is; part counts the parts of a cohort, from 0.
+        plan: digest of the run's plan.
+        model: digest of base model, adapter and the parameters that the round starts from.
+        server: the server's public key, hex; "" if it signs nothing.
+        members: the cohort, ascending by number.
+        threshold: t, members without whom nothing is revealed at any stage; also the least there are in the sum.
+        corrupt: m, members that may work for the server without anyone's secret being lost.
+        dimension: d, of the masked vectors.
+        bits: b, of the modulus.
+    """
+
+    run: str
+    round_number: int
+    attempt: int
+    part: int
+    plan: str
+    model: str
+    server: str
+    members: tuple[Member, ...]
+    threshold: int
+    corrupt: int
+    dimension: int
+    bits: int
+
+    def __post_init__(self) -> None:
+        numbers = [member.number for member in self.members]
+        if numbers != sorted(set(numbers)) or not numbers or numbers[0] < 0 or numbers[-1] >= 2**63:
+            raise TermsError("members must be different devices in ascending order")
+        if len({member.identity for member in self.members}) != len(numbers):
+            raise TermsError("members must have different identities")
+        if len(numbers) > LARGEST_COHORT:
+            raise TermsError(f"a session has at most {LARGEST_COHORT} members: larger cohorts are cut into parts")
+        # Bonawitz et al. (2017), theorem 6.5: two sets of t members share one that is honest, and the server's own
+        # are fewer than t. And the sum hides one honest device only behind another.
+        if 2 * self.threshold <= len(numbers) + self.corrupt or self.corrupt < 0:
+            raise TermsError("the threshold is so low that a server could unmask single devices")
+        if not self.corrupt + 2 <= self.threshold <= len(numbers):
+            raise TermsError("a sum must hide each honest device behind another")
+        if self.dimension < 1 or not 1 <= self.bits <= 32:
+            raise TermsError("a session sums vectors of some dimension, modulo 2^1 to 2^32")
+
+    @cached_property
+    def context(self) -> bytes:
+        """SHA-256 over all of it."""
+        return hashlib.sha256(b"tacit/secagg/1\0" + json.dumps(asdict(self), sort_keys=True).encode()).digest()
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Each member's place in the cohort, from 1: the point at which it holds shares."""
+        return {member.number: place for place, member in enumerate(self.members, start=1)}
+
+    @cached_property
+    def identities(self) -> dict[int, bytes]:
+        """Each member's public key."""
+        return {member.number: bytes.fromhex(member.identity) for member in self.members}
+
+
+def choose_threshold(members: int, *, dropout: float, corrupt: float) -> tuple[int, int]:
+    """(t, m) of a cohort.
+
+    Args:
+        dropout: share of the cohort that may vanish, at whatever stage.
+        corrupt: share of it that may work for the server.
+
+    Raises:
+        TermsError: that many cannot be spared in so small a cohort.
+    """
+    # A share like 0.1 is a little more or less than it looks.
+    spoilt = int(corrupt * members + 1e-9)
+    threshold = members - int(dropout * members + 1e-9)
+    if 2 * threshold <= members + spoilt or threshold < spoilt + 2:
+        raise TermsError(
+            f"a cohort of {members} cannot do without {members - threshold} members and bear {spoilt} corrupt ones: "
+            "larger cohorts, or tolerate fewer"
+        )
+    return threshold, spoilt
+
+
+def model_digest(*, spec: str, base: str, vector: NDArray[np.float32]) -> str:
+    """SHA-256 (hex) of what a round starts from: adapter, base model and the shared parameters."""
+    return hashlib.sha256(f"{spec}\0{base}\0".encode() + vector.astype("<f4").tobytes()).hexdigest()
