@@ -181,7 +181,13 @@ def pretrain_command(
     out.print(f"the model and its card are in {out_directory}", highlight=False)
 
 
-_BENCHMARKS = {"dpo-step": "dpo_step", "federation": "federation", "pair-making": "pair_making", "privacy": "privacy"}
+_BENCHMARKS = {
+    "dpo-step": "dpo_step",
+    "federation": "federation",
+    "pair-making": "pair_making",
+    "privacy": "privacy",
+    "secagg": "secagg",
+}
 
 
 @app.command()
@@ -193,7 +199,7 @@ def bench(
 
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
-    add to a round.
+    add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
     """
     with explained_here("nothing is left to go on with"):
         if name not in _BENCHMARKS:
