@@ -18,12 +18,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from server.whole_files import write_whole
+from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.integer_grid import IntegerGrid
 from shared.privacy.mechanisms import SumMechanism
 from shared.privacy.noise import AesCtrNoise, NoiseSource
 from shared.privacy.rounded_gaussian import RoundedGaussian
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 
 NOISE_STATE_FILE = "central-noise.safetensors"
 NewNoise = Callable[[], NoiseSource]

@@ -27,103 +27,15 @@ from shared.flat_config import (
     write_fields,
 )
 from shared.language_model import ModelConfig
-from shared.privacy.mechanisms import Sampling, UserMechanism
+from shared.plan_terms import PairPrivacyTerms, TrainingTerms, UserPrivacyTerms
+from shared.privacy.mechanisms import Sampling
 
 PrivacyUnit = Literal["none", "pair", "user", "both"]
 
 _OUTPUT = "output."
 _LARGEST_SEED = 2**63 - 1
-# Far above any sensible plan: what a lying server may make a device count or compute.
-_MOST = {"rounds": 10**6, "attempts": 100, "participations": 10**6, "separation": 10**6, "local_steps": 10**4}
-_LOUDEST = 1e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairPrivacyTerms:
-    """DP-SGD over a device's pairs: see `client.private_step.PairPrivacy`, which has the same fields."""
-
-    noise_multiplier: float
-    sample_rate: float
-    max_grad_norm: float
-
-    def __post_init__(self) -> None:
-        within = 0 < self.noise_multiplier <= _LOUDEST
-        require(within, "pair-privacy.noise-multiplier", f"must be above 0 and at most {_LOUDEST:g}")
-        require(0 < self.sample_rate <= 1, "pair-privacy.sample-rate", "must be above 0 and at most 1")
-        require(self.max_grad_norm > 0, "pair-privacy.max-grad-norm", "must be above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class UserPrivacyTerms:
-    """Noise on the sum of a cohort's clipped updates, so that one user's whole contribution is hidden in it.
-
-    Attributes:
-        mechanism: "gaussian" (independent in every round) or "banded-gaussian" (DP-FTRL; needs no sampling and no
-            second try: `shared.privacy.banded_noise`). The server adds it and is trusted to.
-        noise_multiplier: z, standard deviation of the noise over the sensitivity: the clipping norm, or, with
-            "banded-gaussian", what one device can change in the whole run.
-        participations: P, the most rounds that a device answers. It refuses more.
-        separation: the fewest rounds from one participation of a device to its next. It refuses sooner.
-        cohort_limit: with Poisson cohorts, the devices to which larger ones are cut; absent cuts none.
-    """
-
-    mechanism: UserMechanism = "gaussian"
-    noise_multiplier: float
-    participations: int = 1
-    separation: int = 1
-    cohort_limit: int | None = None
-
-    def __post_init__(self) -> None:
-        key = "user-privacy.{}".format
-        within = 0 < self.noise_multiplier <= _LOUDEST
-        require(within, key("noise-multiplier"), f"must be above 0 and at most {_LOUDEST:g}")
-        for name in ("participations", "separation"):
-            require(1 <= getattr(self, name) <= _MOST[name], key(name), f"must be from 1 to {_MOST[name]}")
-        require(
-            self.cohort_limit is None or self.cohort_limit >= 1, key("cohort-limit"), "must be at least 1 or absent"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingTerms:
-    """Local training: see `client.training.TrainingConfig`, which has the same fields but the last, and `pair_privacy`.
-
-    Attributes:
-        online_candidates: candidates that a device samples in each round to make its reward pairs anew; 0 trains on the
-            pairs made beforehand (`client.online_rewards`).
-    """
-
-    beta: float = 0.1
-    nll_weight: float = 2.0
-    objective: Literal["dpo", "sft"] = "dpo"
-    learning_rate: float = 10.0
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    local_steps: int = 1
-    batch_size: int | None = None
-    max_prompt_tokens: int = 512
-    max_completion_tokens: int = 256
-    max_pairs: int = 50
-    pairs_per_pass: int = 8
-    online_candidates: int = 0
-
-    def __post_init__(self) -> None:
-        require(
-            self.online_candidates in (0, *range(2, 65)), "training.online-candidates", "must be 0, or from 2 to 64"
-        )
-        for name in ("beta", "learning_rate"):
-            require(getattr(self, name) > 0, f"training.{spelled(name)}", "must be above 0")
-        require(self.nll_weight >= 0, "training.nll-weight", "must not be negative")
-        require(
-            self.objective == "dpo" or self.nll_weight > 0,
-            "training.nll-weight",
-            "must be above 0 where objective is sft",
-        )
-        for name in ("local_steps", "max_prompt_tokens", "max_completion_tokens", "max_pairs", "pairs_per_pass"):
-            require(getattr(self, name) >= 1, f"training.{spelled(name)}", "must be at least 1")
-        require(
-            self.local_steps <= _MOST["local_steps"], "training.local-steps", f"must be at most {_MOST['local_steps']}"
-        )
-        require(self.batch_size is None or self.batch_size >= 1, "training.batch-size", "must be at least 1 or absent")
+# Far above any sensible plan: what a lying server may make a device count.
+_MOST = {"rounds": 10**6, "attempts": 100}
 
 
 @dataclass(frozen=True, kw_only=True)

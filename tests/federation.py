@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 from shared.adapter import AdapterConfig
 from shared.conversation import PreferencePair
 from shared.language_model import ModelConfig
-from shared.round_plan import FederationPlan, PairPrivacyTerms, TrainingTerms
+from shared.plan_terms import PairPrivacyTerms, TrainingTerms
+from shared.round_plan import FederationPlan
 from tests.tiny import language_model, message
 
 MARKER = "zanzibarquokka"

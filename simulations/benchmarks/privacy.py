@@ -33,9 +33,10 @@ from server.ledger import RunLedger
 from shared.adapter import AdapterConfig, attach_adapter
 from shared.language_model import ModelConfig, load_language_model
 from shared.messages import TrainRequest
+from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.clipping import clip_to_norm
 from shared.privacy.integer_grid import IntegerGrid
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 from simulations.engines.devices import SimulatedDevices
 from simulations.population.embedded.population import EmbeddedPopulation
 

@@ -11,7 +11,8 @@ from client.participation import Participation
 from client.privacy_ledger import PrivacyLedger
 from client.privacy_policy import PrivacyPolicy, UserLimits
 from shared.messages import TrainReply, TrainRequest
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.plan_terms import UserPrivacyTerms
+from shared.round_plan import FederationPlan
 
 TERMS = UserPrivacyTerms(noise_multiplier=2.0, participations=2, separation=2)
 PLAN = FederationPlan(user_privacy=TERMS, sampling="schedule", rounds=8, cohort_size=60, devices=400)

@@ -21,8 +21,9 @@ from shared.adapter import AdapterSpec, attach_adapter
 from shared.conversation import PreferencePair
 from shared.language_model import load_language_model
 from shared.messages import TRAIN, TrainReply, TrainRequest
+from shared.plan_terms import PairPrivacyTerms, UserPrivacyTerms
 from shared.privacy.clipping import l2_norm
-from shared.round_plan import FederationPlan, PairPrivacyTerms, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 from simulations.engines.devices import OpenGate
 from tests.federation import MARKER, FewDevices, plan
 

@@ -14,8 +14,9 @@ from client.device import DeclinedError
 from client.participation import spent
 from client.privacy_policy import PrivacyPolicy, UnitLimits
 from shared.messages import TrainRequest
+from shared.plan_terms import PairPrivacyTerms
 from shared.privacy.user_level import UserLevelRun, epsilon_for_everyone
-from shared.round_plan import FederationPlan, PairPrivacyTerms
+from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
 from tests.client.gated import PLAN, POLICY, TERMS, USER, answer, gate_of, ledger_of, reply_to, request_of
 

@@ -17,11 +17,12 @@ from server.central_noise import (
     NoiseStateError,
     open_mechanism,
 )
+from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.clipping import l2_norm
 from shared.privacy.integer_grid import IntegerGrid
 from shared.privacy.noise import SeededTestNoise
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 
 _D = 2000
 _TERMS = UserPrivacyTerms(noise_multiplier=1.5, participations=1)

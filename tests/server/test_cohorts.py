@@ -12,7 +12,8 @@ from scipy.stats import binomtest
 
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.roster import Roster, RosterError
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.plan_terms import UserPrivacyTerms
+from shared.round_plan import FederationPlan
 
 
 def _roster(devices: int, first_node: int = 1000) -> Roster:

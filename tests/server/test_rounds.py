@@ -26,7 +26,8 @@ from shared.messages import (
     TrainRequest,
     to_array_record,
 )
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.plan_terms import UserPrivacyTerms
+from shared.round_plan import FederationPlan
 from tests.federation import MARKER, adapter_vector, plan
 from tests.server.grids import ScriptedGrid
 

@@ -9,6 +9,7 @@ from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
 
 from shared.plan_guarantees import most_participations, plan_guarantees
+from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.composition import RDP_ORDERS, pld_epsilon, rdp_epsilon, total_epsilon
 from shared.privacy.guarantee import NO_AMPLIFICATION
 from shared.privacy.user_level import (
@@ -19,7 +20,7 @@ from shared.privacy.user_level import (
     noise_for_model_observer,
     user_level_guarantee,
 )
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 
 
 def _run(**changes: object) -> UserLevelRun:
@@ -209,7 +210,7 @@ def test_a_resumed_run_composes_with_what_went_before() -> None:
 
 
 def test_both_units_are_stated_separately() -> None:
-    from shared.round_plan import PairPrivacyTerms
+    from shared.plan_terms import PairPrivacyTerms
 
     pair = PairPrivacyTerms(noise_multiplier=1.0, sample_rate=0.5, max_grad_norm=1.0)
     given = plan_guarantees(_plan(pair_privacy=pair), devices=500, requests=10, releases=10)

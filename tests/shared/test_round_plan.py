@@ -13,7 +13,8 @@ from client.training import PairPrivacy, TrainingConfig
 from shared.adapter import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
-from shared.round_plan import FederationPlan, PairPrivacyTerms, RunOutput, TrainingTerms, UserPrivacyTerms
+from shared.plan_terms import PairPrivacyTerms, TrainingTerms, UserPrivacyTerms
+from shared.round_plan import FederationPlan, RunOutput
 
 _positive = st.floats(min_value=1e-6, max_value=1e6)
 _count = st.integers(min_value=1, max_value=10**6)

@@ -9,7 +9,7 @@ import pytest
 
 from server.releases import read_rounds
 from server.round_record import RoundRecord
-from shared.round_plan import UserPrivacyTerms
+from shared.plan_terms import UserPrivacyTerms
 from simulations.engines.deployed import DeploymentError, run_deployed
 from simulations.engines.inline import run_inline
 from simulations.run.ledger_check import check_run_ledger

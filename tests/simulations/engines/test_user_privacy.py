@@ -20,10 +20,11 @@ from shared.adapter import attach_adapter
 from shared.language_model import load_language_model
 from shared.messages import TrainRequest
 from shared.plan_guarantees import plan_guarantees
+from shared.plan_terms import UserPrivacyTerms
 from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
 from shared.privacy.mechanisms import UserMechanism
-from shared.round_plan import FederationPlan, UserPrivacyTerms
+from shared.round_plan import FederationPlan
 from simulations.engines.devices import open_population
 from simulations.engines.inline import InlineGrid, OpenClient, run_inline
 from simulations.run.ledger_check import check_device_ledger, check_run_ledger
