@@ -75,7 +75,8 @@ def test_a_reply_is_encrypted_where_it_lies(tmp_path: Path) -> None:
     (file,) = (tmp_path / "state" / "answered").iterdir()
     assert np.full(4, 1.0, dtype=np.float32).tobytes() not in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
-    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    sealed = file.read_bytes()
+    file.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     with pytest.raises(DeclinedError, match="no longer kept"):
         gate_of(tmp_path).admit(request)
 
