@@ -77,7 +77,8 @@ class AnsweredRounds:
 def _to_bytes(reply: TrainReply) -> bytes:
     if reply.metrics is not None:
         raise ValueError("only a private run's replies are kept, and they hold no figures")
-    head = json.dumps({"status": reply.status, "request": reply.request_digest}).encode()
+    said = {"status": reply.status, "request": reply.request_digest, "keys": reply.keys.hex()}
+    head = json.dumps(said).encode()
     return head + b"\n" + (b"" if reply.vector is None else reply.vector.astype("<f4").tobytes())
 
 
@@ -85,4 +86,5 @@ def _from_bytes(content: bytes) -> TrainReply:
     head, _, body = content.partition(b"\n")
     said = json.loads(head)
     vector = np.frombuffer(body, dtype="<f4").astype(np.float32) if body else None
-    return TrainReply(status=said["status"], request_digest=said["request"], vector=vector)
+    keys = bytes.fromhex(said["keys"])
+    return TrainReply(status=said["status"], request_digest=said["request"], vector=vector, keys=keys)

@@ -1,4 +1,4 @@
-"""The client as a Flower `ClientApp`: it answers a roll call and requests to train.
+"""The client as a Flower `ClientApp`: it answers a roll call, requests to train, and stages of secure aggregation.
 
 Nothing that goes wrong on a device travels as text: Flower would put an exception's message on the wire, and a message
 can quote a person. Every failure is answered with a code of `shared.messages.ReplyStatus`; the device's own log gets
@@ -21,8 +21,10 @@ from client.training import NonFiniteTrainingError, PairCache
 from client.update import answer
 from shared.adapter import AdaptedModel, AdapterConfig, AdapterError, attach_adapter
 from shared.language_model import LanguageModelError, ModelConfig, load_language_model
-from shared.messages import MessageError, ReplyStatus, RollCallReply, TrainReply, TrainRequest
+from shared.messages import ReplyStatus, RollCallReply, TrainReply, TrainRequest
 from shared.privacy.clipping import NonFiniteUpdateError
+from shared.records import MessageError
+from shared.secagg_messages import StageReply, StageRequest
 
 _LOG = logging.getLogger(__name__)
 _DEVICES_REMEMBERED = 256
@@ -51,7 +53,31 @@ def build_client_app(open_device: Callable[[Context], Device]) -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         return Message(_reply(message, context, open_device).to_record(), reply_to=message)
 
+    @built.query("secure_aggregation")
+    def secure_aggregation(message: Message, context: Context) -> Message:
+        return Message(_stage_reply(message, context, open_device).to_record(), reply_to=message)
+
     return built
+
+
+def _stage_reply(message: Message, context: Context, open_device: Callable[[Context], Device]) -> StageReply:
+    digest = ""
+    try:
+        request = StageRequest.from_record(message.content)
+        digest = request.digest()
+        if request.device != device_number(context):
+            raise MessageError("stage.device: another device was asked")
+        said = open_device(context).sessions().answer(request)
+        return StageReply(status="answered", request_digest=digest, body=said)
+    except DeclinedError as error:
+        _LOG.warning("this device says nothing at a stage of secure aggregation: %s", error)
+        return StageReply(status="declined", request_digest=digest)
+    except MessageError:
+        _LOG.warning("this device was asked for no stage of secure aggregation that it knows")
+        return StageReply(status="bad-request", request_digest=digest)
+    except Exception as error:  # whatever it is, only a code may leave
+        _LOG.warning("this device says nothing at a stage of secure aggregation (%s)", type(error).__name__)
+        return StageReply(status="failed", request_digest=digest)
 
 
 def _reply(message: Message, context: Context, open_device: Callable[[Context], Device]) -> TrainReply:

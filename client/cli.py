@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from client.privacy_commands import policy_app, privacy
+from client.privacy_commands import identity, policy_app, privacy
 from client.rlhi_commands import pairs, persona
 from shared.command_line import explained, run_script
 
@@ -40,6 +40,7 @@ _Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a
 app.command()(persona)
 app.command()(pairs)
 app.command()(privacy)
+app.command()(identity)
 app.add_typer(policy_app, name="policy")
 
 

@@ -8,17 +8,25 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 from flwr.app import Context
+from numpy.typing import NDArray
 
 from shared.conversation import PreferencePair
 from shared.messages import TrainReply, TrainRequest
 from shared.preference_files import PreferenceFileError, read_preference_lines
+from shared.secagg_messages import StageRequest
+from shared.signing_key import SigningKey
+
+if TYPE_CHECKING:
+    from client.privacy_ledger import PrivacyLedger
 
 _LOG = logging.getLogger(__name__)
 NOISE_KEY_BYTES = 32
 _NOISE_KEY_FILE = "noise.key"
+_IDENTITY_KEY_FILE = "identity.key"
 
 
 class DeviceError(RuntimeError):
@@ -38,6 +46,30 @@ class Device(Protocol):
 
     def gate(self) -> Gate:
         """What decides whether a request is answered. Raises `DeviceError`."""
+        ...
+
+    def sessions(self) -> Sessions:
+        """Where it aggregates securely. Raises `DeviceError`."""
+        ...
+
+
+class Sessions(Protocol):
+    """A device's part in secure aggregation (`client.secure_aggregation`)."""
+
+    def enter(self, request: TrainRequest, update: NDArray[np.float32]) -> bytes:
+        """Keeps a clipped update until it is masked; the session's public keys.
+
+        Raises:
+            DeclinedError: the session must not be entered.
+        """
+        ...
+
+    def answer(self, request: StageRequest) -> bytes:
+        """What the device says at a stage.
+
+        Raises:
+            DeclinedError: nothing.
+        """
         ...
 
 
@@ -108,37 +140,72 @@ class InstalledDevice:
 
     def noise_key(self) -> bytes:
         """Made with mode 0600 on first use, whole or not at all, whoever else tries at the same moment."""
-        path = self._state / _NOISE_KEY_FILE
+        return self._key(_NOISE_KEY_FILE, "noise key")
+
+    def identity(self) -> SigningKey:
+        """The long-term key under which an organiser enrols this device; made as the noise key is.
+
+        Raises:
+            DeviceError: it cannot be kept, or is damaged.
+        """
+        return SigningKey.from_bytes(self._key(_IDENTITY_KEY_FILE, "identity key"))
+
+    def _key(self, name: str, what: str) -> bytes:
+        path = self._state / name
         try:
             if not path.exists():
                 self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
                 create_once(path, secrets.token_bytes(NOISE_KEY_BYTES))
             if os.name == "posix" and path.stat().st_mode & 0o077:
-                raise DeviceError("the device's noise key can be read by others: set its mode to 0600")
+                raise DeviceError(f"the device's {what} can be read by others: set its mode to 0600")
             key = path.read_bytes()
         except OSError as error:
-            raise DeviceError(f"cannot keep the device's noise key ({type(error).__name__})") from None
+            raise DeviceError(f"cannot keep the device's {what} ({type(error).__name__})") from None
         if len(key) != NOISE_KEY_BYTES:
-            raise DeviceError("the device's noise key is damaged")
+            raise DeviceError(f"the device's {what} is damaged")
         return key
 
     def gate(self) -> Gate:
         """Policy, ledger and answered rounds, read anew each time."""
         from client.answered import AnsweredRounds
+        from client.known_peers import KnownPeers
         from client.participation import Participation
-        from client.privacy_ledger import LedgerError, PrivacyLedger
+        from client.privacy_ledger import LedgerError
         from client.privacy_policy import PolicyError, PrivacyPolicy
 
-        ledger = PrivacyLedger(directory=self._ledger, anchor_directory=self._state)
         try:
-            # A device that has a key and no ledger has lost it: the ledger comes first, whatever is killed in between.
-            if not (self._state / _NOISE_KEY_FILE).exists():
-                ledger.begin()
+            ledger = self._open_ledger()
             policy = None if self._policy_file is None else PrivacyPolicy.load(self._policy_file)
         except (LedgerError, PolicyError) as error:
             raise DeclinedError(str(error)) from None
         answered = AnsweredRounds(self._state / "answered", device_key=self.noise_key())
-        return Participation(policy=policy, ledger=ledger, answered=answered)
+        return Participation(
+            policy=policy,
+            ledger=ledger,
+            answered=answered,
+            peers=KnownPeers(self._state),
+            identity=self.identity().public,
+        )
+
+    def sessions(self) -> Sessions:
+        """In files beside the ledger, which no backup should hold: a session that was set back is gone."""
+        from client.privacy_ledger import LedgerError
+        from client.secure_aggregation import SecureSessions
+
+        try:
+            self._open_ledger()
+        except LedgerError as error:
+            raise DeclinedError(str(error)) from None
+        return SecureSessions(self._ledger / "sessions", device_key=self.noise_key(), identity=self.identity())
+
+    def _open_ledger(self) -> PrivacyLedger:
+        """A new device's ledger is begun before its noise key: one that has a key and no ledger has lost it."""
+        from client.privacy_ledger import PrivacyLedger
+
+        ledger = PrivacyLedger(directory=self._ledger, anchor_directory=self._state)
+        if not (self._state / _NOISE_KEY_FILE).exists():
+            ledger.begin()
+        return ledger
 
 
 def default_ledger_directory(state_directory: Path) -> Path:

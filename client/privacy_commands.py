@@ -1,7 +1,8 @@
-"""`tacit policy` and `tacit privacy`: what a user allows, and what their device has told."""
+"""`tacit policy`, `tacit identity`, `tacit privacy`: what a user allows, who they are, what their device has told."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -34,15 +35,22 @@ minimum_cohort = 50     # devices that must be asked together
 max_epsilon_per_run = 4.0               # smaller is stronger; below 1 is strong, above 8 says little
 max_epsilon_in_total = 8.0              # over everything this device will ever have answered
 minimum_noise_multiplier = 0.5
-mechanisms = ["gaussian", "banded-gaussian"]
-# These mechanisms add their noise on the server: it sees your clipped update, and your device cannot check the noise or
-# the cohort. Set this to true if you trust the server's operator to do as the plan says.
+mechanisms = ["skellam", "discrete-gaussian", "gaussian", "banded-gaussian"]
+# The last two add their noise on the server: it sees your clipped update, and your device cannot check the noise or the
+# cohort. Set this to true if you trust the server's operator to do as the plan says.
 trust_the_server_to_add_noise = false
 
 [pair]                                  # one preference pair; other pairs and your persona are not covered
 max_epsilon_per_run = 8.0
 max_epsilon_in_total = 16.0
 minimum_noise_multiplier = 0.5
+
+# Secure aggregation: under masks the server learns the sum of a cohort's updates and nothing else. It is worth as much
+# as the list of who is in the cohort, so say whose list you believe; until then such plans are declined.
+# [secure]
+# organiser = "<64 hex digits>"         # public key of who enrols devices; "first-use" believes the first it meets
+# minimum_corrupt_share = 0.1           # of a cohort, that may work for the server without your update being lost
+# required = true                       # decline every plan that shows your update to the server
 """
 
 
@@ -63,7 +71,7 @@ def check(
 ) -> None:
     """Say whether your device would answer a plan, and what that would come to at your policy's δ."""
     from client.device import DeclinedError
-    from client.participation import check_plan
+    from client.plan_checks import check_plan
     from client.privacy_policy import PolicyError, PrivacyPolicy
     from shared.flat_config import ConfigError
     from shared.plan_guarantees import planned_guarantees
@@ -90,6 +98,18 @@ def check(
                 out.print(given.sentence(), markup=False, highlight=False)
 
 
+def identity(state: Annotated[Path, typer.Argument(help="The device's state directory.")]) -> None:
+    """Show this device's public key, for the organiser who enrols it, and make the key if there is none.
+
+    The organiser must have it from you and not from the server: by hand, or by whatever you trust already.
+    """
+    from client.device import DeviceError, InstalledDevice
+
+    with explained(lambda: (DeviceError, OSError), err, interrupted="nothing was written"):
+        device = InstalledDevice(pairs_file=state / "pairs.jsonl", state_directory=state)
+        sys.stdout.write(device.identity().public + "\n")
+
+
 def privacy(
     state: Annotated[Path, typer.Argument(help="The device's state directory.")],
     ledger_directory: Annotated[
@@ -99,8 +119,8 @@ def privacy(
 ) -> None:
     """Show what this device has told servers, what that comes to, and what it declined and why."""
     from client.device import default_ledger_directory
-    from client.participation import spent
     from client.privacy_ledger import LedgerError, PrivacyLedger
+    from client.spending import spent
     from shared.privacy.guarantee import format_delta, format_epsilon
 
     with explained(lambda: (LedgerError, OSError, ValueError), err, interrupted="nothing was written"):

@@ -35,7 +35,9 @@ from shared.round_plan import FederationPlan
 LEDGER_FILE, ANCHOR_FILE, REFUSALS_FILE = "ledger.jsonl", "ledger.anchor", "declined.jsonl"
 _REFUSALS = 50
 _LOCK_SECONDS = 60.0
-_OF_A_GUARANTEE = ("privacy.", "pair-privacy.", "user-privacy.", "federation.", "training.local-steps")
+_OF_A_GUARANTEE = (
+    "privacy.", "pair-privacy.", "user-privacy.", "secure-aggregation.", "federation.", "training.local-steps",
+)  # fmt: skip
 
 
 class LedgerError(RuntimeError):

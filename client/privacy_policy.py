@@ -9,13 +9,18 @@
     max_epsilon_per_run = 4.0
     max_epsilon_in_total = 8.0
     minimum_noise_multiplier = 0.5
-    mechanisms = ["gaussian", "banded-gaussian"]
+    mechanisms = ["skellam", "gaussian", "banded-gaussian"]
     trust_the_server_to_add_noise = true  # central noise: cohort and noise are promises of the server
 
     [pair]
     max_epsilon_per_run = 8.0
     max_epsilon_in_total = 16.0
     minimum_noise_multiplier = 0.5
+
+    [secure]                              # without it no secure aggregation is taken part in
+    organiser = "<64 hex digits>"         # who enrols the devices of a cohort; or "first-use": whoever was first to
+    minimum_corrupt_share = 0.1           # that a plan must be able to bear
+    required = false                      # whether plans that show updates to the server are declined
 
 The device checks the plan that a server proposes against this and against its ledger, with its own accountant. What is
 weaker is declined: the user sees why, the server sees "declined" and nothing else.
@@ -33,12 +38,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from client.guarded_file import GuardedFileError, read_guarded
-from shared.privacy.mechanisms import UserMechanism
+from client.known_peers import FIRST_USE
+from shared.privacy.mechanisms import CENTRAL, DISTRIBUTED, UserMechanism
 
 Required = Literal["user", "pair", "either", "none"]
 MAX_POLICY_BYTES = 64 * 2**10
-_SERVER = re.compile(r"[0-9a-f]{64}")
-_CENTRAL: tuple[UserMechanism, ...] = get_args(UserMechanism)
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
+_MECHANISMS: tuple[UserMechanism, ...] = (*DISTRIBUTED, *CENTRAL)
 
 
 class PolicyError(ValueError):
@@ -67,8 +73,23 @@ class UserLimits(UnitLimits):
     trust_the_server_to_add_noise: whether central noise, which nobody here can check, counts at all.
     """
 
-    mechanisms: tuple[UserMechanism, ...] = _CENTRAL
+    mechanisms: tuple[UserMechanism, ...] = _MECHANISMS
     trust_the_server_to_add_noise: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecureLimits:
+    """With whom, and how, this device aggregates securely.
+
+    Attributes:
+        organiser: public key of who enrols cohorts, hex; or "first-use".
+        minimum_corrupt_share: of a cohort, that may work for the server without this device's update being lost.
+        required: whether an update may only leave under masks.
+    """
+
+    organiser: str
+    minimum_corrupt_share: float = 0.0
+    required: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +102,7 @@ class PrivacyPolicy:
     minimum_cohort: int = 1
     user: UserLimits | None = None
     pair: UnitLimits | None = None
+    secure: SecureLimits | None = None
 
     @classmethod
     def load(cls, path: Path) -> PrivacyPolicy:
@@ -104,7 +126,7 @@ class PrivacyPolicy:
         if require not in get_args(Required):
             raise PolicyError(f"{path}, require: must be one of {', '.join(get_args(Required))}")
         servers = _strings(table, "servers", str(path), default=())
-        if not all(_SERVER.fullmatch(server) for server in servers):
+        if not all(_PUBLIC_KEY.fullmatch(server) for server in servers):
             raise PolicyError(f"{path}, servers: must be public keys of 64 hex digits (`tacit-server key` shows one)")
         cohort = table.get("minimum_cohort", cls.minimum_cohort)
         if type(cohort) is not int or cohort < 1:
@@ -116,6 +138,7 @@ class PrivacyPolicy:
             minimum_cohort=cohort,
             user=_user(table.get("user"), f"{path}, [user]"),
             pair=_pair(table.get("pair"), f"{path}, [pair]"),
+            secure=_secure(table.get("secure"), f"{path}, [secure]"),
         )
         for unit in ("user", "pair"):
             if policy.require == unit and getattr(policy, unit) is None:
@@ -131,21 +154,31 @@ def _user(table: object, where: str) -> UserLimits | None:
     if table is None:
         return None
     said = _table(table, UserLimits, where)
-    mechanisms = _strings(said, "mechanisms", where, default=_CENTRAL)
-    if not mechanisms or any(mechanism not in _CENTRAL for mechanism in mechanisms):
-        raise PolicyError(f"{where}, mechanisms: must be some of {', '.join(_CENTRAL)}")
-    trusts = said.get("trust_the_server_to_add_noise", False)
-    if not isinstance(trusts, bool):
-        raise PolicyError(f"{where}, trust_the_server_to_add_noise: must be true or false")
+    mechanisms = _strings(said, "mechanisms", where, default=_MECHANISMS)
+    if not mechanisms or any(mechanism not in _MECHANISMS for mechanism in mechanisms):
+        raise PolicyError(f"{where}, mechanisms: must be some of {', '.join(_MECHANISMS)}")
     return UserLimits(
         **_limits(said, where),
         mechanisms=mechanisms,  # type: ignore[arg-type]  # checked above
-        trust_the_server_to_add_noise=trusts,
+        trust_the_server_to_add_noise=_switch(said, "trust_the_server_to_add_noise", where),
     )
 
 
 def _pair(table: object, where: str) -> UnitLimits | None:
     return None if table is None else UnitLimits(**_limits(_table(table, UnitLimits, where), where))
+
+
+def _secure(table: object, where: str) -> SecureLimits | None:
+    if table is None:
+        return None
+    said = _table(table, SecureLimits, where)
+    organiser = said.get("organiser")
+    if not isinstance(organiser, str) or not (organiser == FIRST_USE or _PUBLIC_KEY.fullmatch(organiser)):
+        raise PolicyError(f"{where}, organiser: must be a public key of 64 hex digits, or {FIRST_USE!r}")
+    share = _number(said, "minimum_corrupt_share", where, default=0.0)
+    if not 0 <= share < 0.5:
+        raise PolicyError(f"{where}, minimum_corrupt_share: must be at least 0 and below 0.5")
+    return SecureLimits(organiser=organiser, minimum_corrupt_share=share, required=_switch(said, "required", where))
 
 
 def _limits(table: Mapping[str, object], where: str) -> dict[str, float]:
@@ -184,6 +217,13 @@ def _number(table: Mapping[str, object], key: str, where: str, *, default: float
     if not math.isfinite(number):
         raise PolicyError(f"{where}, {key}: must be a finite number")
     return number
+
+
+def _switch(table: Mapping[str, object], key: str, where: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise PolicyError(f"{where}, {key}: must be true or false")
+    return value
 
 
 def _strings(table: Mapping[str, object], key: str, where: str, *, default: tuple[str, ...]) -> tuple[str, ...]:

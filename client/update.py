@@ -1,7 +1,8 @@
 """One device's answer to one request: train, clip, and reply.
 
 The order of composition is written here and nowhere else: train (with the noise of pair-level privacy inside each step)
-→ clip to the plan's norm → reply. Encoding, noise on the whole update and masking belong between the last two.
+→ clip to the plan's norm → reply; or, where aggregation is secure, → encode with a share of the noise and keep until it
+is masked (`client.secure_aggregation`, `shared.secagg.sum_encoding`), and reply with the session's public keys.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ def answer(
             else _train_as_one_of_many(request, config, device, adapted, cache)
         )
         clipped = clip_to_norm(vector, request.plan.clipping_norm)
-        return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=None)
+        if request.plan.secure_aggregation is not None:
+            keys = device.sessions().enter(request, clipped)
+            return TrainReply(status="trained", request_digest=digest, keys=keys)
+        return TrainReply(status="trained", request_digest=digest, vector=clipped)
     pairs = _made_anew(request, adapted, device.pairs())
     if request.plan.training.online_candidates:
         cache = None  # no pair comes twice

@@ -9,8 +9,10 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 
+from server.enrolment import read_roster
 from server.releases import RunDirectory
 from server.rounds import Observe, run_rounds
+from server.secure_sum import Enrolment
 from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import attach_adapter
 from shared.flat_config import Scalar
@@ -24,6 +26,7 @@ def build_server_app(
     *,
     run_config: dict[str, Scalar] | None = None,
     wrap: Callable[[AdapterAveraging], Strategy] | None = None,
+    enrolment: Enrolment | None = None,
 ) -> ServerApp:
     """A ServerApp.
 
@@ -31,9 +34,10 @@ def build_server_app(
         observe: called after each round's release.
         run_config: instead of Flower's, where an engine cannot set that.
         wrap: puts wrappers around the strategy.
+        enrolment: instead of the roster that the configuration names, where an engine makes its devices up.
 
-    The app raises ConfigError, LanguageModelError, AdapterError, RosterError, TooFewRepliesError or ReleaseError: each
-    says what to do.
+    The app raises ConfigError, LanguageModelError, AdapterError, RosterError, EnrolmentError, TooFewRepliesError or
+    ReleaseError: each says what to do.
     """
     built = ServerApp()
 
@@ -51,6 +55,7 @@ def build_server_app(
             resume=output.resume,
             observe=observe,
             wrap=wrap,
+            enrolment=enrolment if output.roster is None else read_roster(Path(output.roster)),
             signing_key=None if output.signing_key is None else ServerKey.load(Path(output.signing_key)),
         )
 

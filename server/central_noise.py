@@ -21,7 +21,7 @@ from server.whole_files import write_whole
 from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.integer_grid import IntegerGrid
-from shared.privacy.mechanisms import SumMechanism
+from shared.privacy.mechanisms import SumMechanism, is_distributed
 from shared.privacy.noise import AesCtrNoise, NoiseSource
 from shared.privacy.rounded_gaussian import RoundedGaussian
 from shared.round_plan import FederationPlan
@@ -154,13 +154,13 @@ class CentralBandedGaussian:
 
 
 def open_mechanism(plan: FederationPlan, *, dimension: int, released: int, state_file: Path) -> SumMechanism | None:
-    """What the plan adds to a round's sum; None if it protects no user.
+    """What the server adds to a round's sum; None if it protects no user, or devices add their noise themselves.
 
     Raises:
         NoiseStateError, ValueError: see the mechanisms.
     """
     terms = plan.user_privacy
-    if terms is None:
+    if terms is None or is_distributed(terms.mechanism):
         return None
     grid = IntegerGrid(dimension=dimension, clipping_norm=plan.clipping_norm)
     if terms.mechanism == "gaussian":

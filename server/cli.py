@@ -26,6 +26,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
+_DEPLOYED = {"federation.aggregation": "secure", "federation.devices": 20}
+_NOTHING = "no privacy: an update can tell something about its device's pairs"
+_SUMS_ONLY = (
+    "the server learns the sum of a cohort's updates and no single one; without noise (privacy.unit) the sum can still "
+    "tell something about each device's pairs"
+)
 
 
 @app.command()
@@ -41,10 +47,13 @@ def plan(
     signing_key: Annotated[
         Path | None, typer.Option("--key", help="The server's key (`tacit-server key`), to sign every request with.")
     ] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="The organiser's list of devices (`tacit-server roster`), for the masks.")
+    ] = None,
 ) -> None:
     """Check a plan and print it whole, as TOML for `flwr run . --run-config FILE`.
 
-    What the plan promises, and its digest, go to standard error.
+    Aggregation is secure unless the plan says otherwise. What it promises, and its digest, go to standard error.
     """
     import tomli_w
 
@@ -52,7 +61,9 @@ def plan(
     from shared.round_plan import FederationPlan, RunOutput
 
     with _explained():
-        made = FederationPlan.from_run_config(settings(preset={}, config=config, flags={}, assignments=assignments))
+        made = FederationPlan.from_run_config(
+            settings(preset=_DEPLOYED, config=config, flags={}, assignments=assignments)
+        )
         try:
             promised = planned_guarantees(made)
         except ValueError as error:
@@ -64,10 +75,11 @@ def plan(
                 directory=str(directory.absolute()),
                 resume=resume,
                 signing_key=None if signing_key is None else str(signing_key.absolute()),
+                roster=None if roster is None else str(roster.absolute()),
             ).to_run_config()
         sys.stdout.write(tomli_w.dumps(to_tables(keys)))
         err.print(f"plan {made.digest()[:16]}", markup=False, highlight=False)
-        for promise in promises or ["no privacy: an update can tell something about its device's pairs"]:
+        for promise in promises or [_NOTHING if made.secure_aggregation is None else _SUMS_ONLY]:
             err.print(f"promise: {promise}", markup=False, highlight=False)
 
 
@@ -77,12 +89,40 @@ def key(path: Annotated[Path, typer.Argument(help="The server's key; made with m
 
     A run signs its requests with it where `output.signing-key` names the file.
     """
-    from shared.server_identity import ServerKey, ServerKeyError
+    from shared.server_identity import ServerKey
+    from shared.signing_key import SigningKeyError
 
-    with explained(lambda: (OSError, ServerKeyError), err, interrupted="nothing was written"):
+    with explained(lambda: (OSError, SigningKeyError), err, interrupted="nothing was written"):
         if not path.exists():
             ServerKey.generate().save(path)
         sys.stdout.write(ServerKey.load(path).public + "\n")
+
+
+@app.command()
+def roster(
+    devices: Annotated[Path, typer.Argument(help="A text file: a device's number and its `tacit identity` a line.")],
+    key: Annotated[Path, typer.Option("--key", help="The organiser's key (`tacit-server key`), on this machine only.")],
+    federation: Annotated[str, typer.Option(help="The federation's name, the same in every version.")],
+    version: Annotated[int, typer.Option(min=1, help="One more than the last roster's.")],
+    out_file: Annotated[Path, typer.Option("--out", help="The roster, for the server: output.roster.")],
+) -> None:
+    """Enrol devices: sign the list of who may be in a cohort of secure aggregation.
+
+    Run it on the organiser's machine, which is not the server's: who has both can make up devices and unmask others.
+    A device refuses a roster below the highest version that it has seen, so that who has left stays away.
+    """
+    from server.enrolment import read_device_list
+    from server.whole_files import write_whole
+    from shared.secagg.enrolment import EnrolmentError, enrol
+    from shared.signing_key import SigningKey, SigningKeyError
+
+    with explained(lambda: (OSError, SigningKeyError, EnrolmentError), err, interrupted="nothing was written"):
+        signed = enrol(SigningKey.load(key), read_device_list(devices), federation=federation, version=version)
+        write_whole(out_file, signed.to_json().encode())
+        err.print(
+            f"{len(signed.entries)} devices enrolled, version {version}, by organiser {signed.name.organiser}",
+            markup=False, highlight=False,
+        )  # fmt: skip
 
 
 @app.command()

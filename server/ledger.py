@@ -160,7 +160,10 @@ def count_charges(directory: Path) -> int:
 def _terms(plan: FederationPlan) -> dict[str, object]:
     """The part of a plan that a guarantee depends on, so that a ledger can be verified by itself."""
     config = plan.to_run_config()
-    wanted = ("privacy.", "pair-privacy.", "user-privacy.", "federation.", "training.local-steps", "training.max-pairs")
+    wanted = (
+        "privacy.", "pair-privacy.", "user-privacy.", "secure-aggregation.", "federation.", "training.local-steps",
+        "training.max-pairs",
+    )  # fmt: skip
     return {key: value for key, value in config.items() if key.startswith(wanted)}
 
 

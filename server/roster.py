@@ -17,7 +17,8 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from server.exchange import KnownDevices, pull
-from shared.messages import ROLL_CALL, MessageError, RollCallReply
+from shared.messages import ROLL_CALL, RollCallReply
+from shared.records import MessageError
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 0.2

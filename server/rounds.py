@@ -22,8 +22,10 @@ from server.exchange import exchange
 from server.releases import ReleaseError, RunDirectory
 from server.roster import call_roll
 from server.round_record import NodeFailure, RoundRecord
+from server.secure_sum import Enrolment
 from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import AdaptedModel
+from shared.flat_config import ConfigError
 from shared.messages import from_array_record, to_array_record
 from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
@@ -47,6 +49,7 @@ def run_rounds(
     resume: bool = False,
     observe: Observe | None = None,
     wrap: Callable[[AdapterAveraging], Strategy] | None = None,
+    enrolment: Enrolment | None = None,
     signing_key: ServerKey | None = None,
 ) -> None:
     """Runs a plan to its end and leaves its artefacts in `directory`.
@@ -55,13 +58,20 @@ def run_rounds(
         adapted: the base model with a fresh adapter.
         observe: called after each round's release.
         wrap: puts wrappers around the strategy.
+        enrolment: who may be in a cohort, where aggregation is secure.
         signing_key: signs every request.
 
     Raises:
-        RosterError, TooFewRepliesError, ReleaseError, NoiseStateError: see there.
+        ConfigError: secure aggregation, and nobody is enrolled.
+        EnrolmentError, RosterError, TooFewRepliesError, ReleaseError, NoiseStateError: see there.
         PrivacyBudgetExhausted: devices would be asked more often than they may be.
         In every case what was released stands, and most can be resumed.
     """
+    if plan.secure_aggregation is not None and enrolment is None:
+        raise ConfigError(
+            "output.roster: must name the organiser's roster of enrolled devices (`tacit-server roster`), which secure "
+            "aggregation needs"
+        )
     release = directory.open(resume=resume)
     vector = adapted.read() if release is None else release.vector
     finished = 0 if release is None else release.round_number
@@ -85,6 +95,7 @@ def run_rounds(
             run=run.run,
             cohorts=_open_cohorts(plan, run.devices, directory),
             mechanism=mechanism,
+            enrolment=enrolment,
             signing_key=signing_key,
         )
         strategy = averaging if wrap is None else wrap(averaging)
@@ -133,8 +144,8 @@ def _run_round(
                 no_pairs=outcome.no_pairs,
                 failures=tuple(failures),
                 seconds=time.perf_counter() - began,
-                bytes_down=_size(messages),
-                bytes_up=_size(replies),
+                bytes_down=_size(messages) + outcome.bytes_down,
+                bytes_up=_size(replies) + outcome.bytes_up,
                 step_norm=outcome.step_norm,
                 noise_std=outcome.noise_std,
                 metrics=outcome.metrics,

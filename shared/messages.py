@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, cast, get_args
 
@@ -21,9 +20,11 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from shared.flat_config import ConfigError
+from shared.records import SCHEMA_VERSION, MessageError, array_record, check_names, config, scalars_of
 from shared.round_plan import FederationPlan
+from shared.secagg.enrolment import CohortRoster
+from shared.secagg_messages import cohort_of, cohort_record
 
-SCHEMA_VERSION = 2
 ROLL_CALL = "query.roll_call"
 TRAIN = "train"
 # 1 GiB: a guard against a peer that announces more memory than anyone has, far above any adapter.
@@ -49,10 +50,6 @@ ReplyStatus = Literal[
 REPLY_STATUSES: tuple[ReplyStatus, ...] = get_args(ReplyStatus)
 
 
-class MessageError(ValueError):
-    """A message is not what it must be. The text names the part at fault and never quotes it."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TrainRequest:
     """What the server asks of a device in a round.
@@ -65,6 +62,7 @@ class TrainRequest:
         spec_digest, base_fingerprint: what the server's adapter and base model are.
         training_seed: of local choices in a run without privacy; a private one draws from the device's own key.
         vector: (d,) float32, the adapter at the start of the round.
+        cohort: who else is asked, where aggregation is secure; else None.
         server: the server's public key (`shared.server_identity`); "" if it signs nothing.
         signature: by that key, over `digest`; not part of it.
     """
@@ -78,6 +76,7 @@ class TrainRequest:
     base_fingerprint: str
     training_seed: int
     vector: NDArray[np.float32]
+    cohort: CohortRoster | None = None
     server: str = ""
     signature: str = ""
 
@@ -88,22 +87,25 @@ class TrainRequest:
 
     def to_record(self) -> RecordDict:
         """As Flower's records."""
-        return RecordDict(
+        record = RecordDict(
             {
                 "request": ConfigRecord({"schema": SCHEMA_VERSION, **self._scalars(), "signature": self.signature}),
                 "plan": ConfigRecord({**self.plan.to_run_config()}),
                 "shared": to_array_record(self.vector),
             }
         )
+        if self.cohort is not None:
+            record["cohort"] = cohort_record(self.cohort)
+        return record
 
     @classmethod
     def from_record(cls, record: RecordDict) -> TrainRequest:
         """Raises: MessageError."""
-        _check_names("message", record, {"request", "plan", "shared"})
-        said = _scalars_of(record, "request", _REQUEST_KEYS)
+        check_names("message", record, {"request", "plan", "shared"} | ({"cohort"} & set(record)))
+        said = scalars_of(record, "request", _REQUEST_KEYS)
         try:
-            terms = _config(record, "plan")
-            _check_names("plan", terms, _PLAN_KEYS)
+            terms = config(record, "plan")
+            check_names("plan", terms, _PLAN_KEYS)
             plan = FederationPlan.from_run_config(terms)
         except ConfigError as error:
             raise MessageError(f"plan: {error}") from None
@@ -116,12 +118,17 @@ class TrainRequest:
             spec_digest=cast(str, said["spec"]),
             base_fingerprint=cast(str, said["base"]),
             training_seed=cast(int, said["training-seed"]),
-            vector=from_array_record(_array_record(record, "shared")),
+            vector=from_array_record(array_record(record, "shared")),
+            cohort=cohort_of(record) if "cohort" in record else None,
             server=cast(str, said["server"]),
             signature=cast(str, said["signature"]),
         )
         if said["plan"] != plan.digest():
             raise MessageError("request.plan: is not the digest of the plan beside it")
+        if said["cohort"] != _digest_of(request.cohort):
+            raise MessageError("request.cohort: is not the digest of the cohort beside it")
+        if (request.cohort is not None) != (plan.secure_aggregation is not None):
+            raise MessageError("cohort: goes with secure aggregation, and only with it")
         if not _RUN.fullmatch(request.run):
             raise MessageError("request.run: must be 32 hex digits")
         if not 1 <= request.round_number <= plan.rounds or not 1 <= request.attempt <= plan.attempts:
@@ -140,6 +147,7 @@ class TrainRequest:
             "spec": self.spec_digest,
             "base": self.base_fingerprint,
             "training-seed": self.training_seed,
+            "cohort": _digest_of(self.cohort),
             "server": self.server,
         }
 
@@ -172,13 +180,15 @@ class TrainReply:
     Attributes:
         status: "trained", or why there is no update. A code, never a text.
         request_digest: of the request it answers; "" if that could not be read.
-        vector: (d,) float32, clipped; None unless trained.
+        vector: (d,) float32, clipped; None unless trained, and where aggregation is secure.
+        keys: a member's keys of the session (`shared.secagg`), where it is; its update waits on the device.
         metrics: None in a private run.
     """
 
     status: ReplyStatus
     request_digest: str
     vector: NDArray[np.float32] | None = None
+    keys: bytes = b""
     metrics: PublicMetrics | None = None
 
     def to_record(self) -> RecordDict:
@@ -192,32 +202,37 @@ class TrainReply:
         )
         if self.vector is not None:
             record["update"] = to_array_record(self.vector)
+        if self.keys:
+            record["keys"] = ConfigRecord({"schema": SCHEMA_VERSION, "keys": self.keys})
         if self.metrics is not None:
             record["metrics"] = MetricRecord(asdict(self.metrics))
         return record
 
     @classmethod
-    def from_record(cls, record: RecordDict, *, dimension: int, private: bool) -> TrainReply:
+    def from_record(cls, record: RecordDict, *, dimension: int, private: bool, secure: bool = False) -> TrainReply:
         """Args:
             dimension: d, which an update must have.
             private: whether the plan forbids figures about the device's data.
+            secure: whether updates stay on their devices until they are masked.
 
         Raises:
             MessageError: see the module.
         """
-        said = _scalars_of(record, "reply", _REPLY_KEYS)
+        said = scalars_of(record, "reply", _REPLY_KEYS)
         status = said["status"]
         if status not in REPLY_STATUSES:
             raise MessageError("reply.status: unknown")
         trained = status == "trained"
-        allowed = {"reply"} | ({"update"} if trained else set()) | ({"metrics"} if trained and not private else set())
-        _check_names("message", record, allowed)
-        vector = from_array_record(_array_record(record, "update"), dimension=dimension) if trained else None
-        metrics = _metrics(record) if trained and not private else None
+        content = {"keys"} if secure else {"update"} if private else {"update", "metrics"}
+        check_names("message", record, {"reply"} | (content if trained else set()))
+        vector = from_array_record(array_record(record, "update"), dimension=dimension) if "update" in record else None
+        keys = cast(bytes, scalars_of(record, "keys", {"keys": bytes})["keys"]) if "keys" in record else b""
+        metrics = _metrics(record) if "metrics" in record else None
         return cls(
             status=status,
             request_digest=cast(str, said["request"]),
             vector=vector,
+            keys=keys,
             metrics=metrics,
         )
 
@@ -235,8 +250,8 @@ class RollCallReply:
     @classmethod
     def from_record(cls, record: RecordDict) -> RollCallReply:
         """Raises: MessageError."""
-        _check_names("message", record, {"roll-call"})
-        device = cast(int, _scalars_of(record, "roll-call", {"device": int})["device"])
+        check_names("message", record, {"roll-call"})
+        device = cast(int, scalars_of(record, "roll-call", {"device": int})["device"])
         if device < 0:
             raise MessageError("roll-call.device: must not be negative")
         return cls(device=device)
@@ -254,7 +269,7 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
     Raises:
         MessageError: another array, encoding, type, shape or length; or a number that is not finite.
     """
-    _check_names("array record", record, {_VECTOR})
+    check_names("array record", record, {_VECTOR})
     array = record[_VECTOR]
     if array.dtype != "float32" or array.stype != _VECTOR_ENCODING:
         raise MessageError("vector: must be float32 numbers, little-endian")
@@ -273,52 +288,24 @@ def from_array_record(record: ArrayRecord, *, dimension: int | None = None) -> N
 _PLAN_KEYS = set(FederationPlan().to_run_config())
 _REQUEST_KEYS: dict[str, type] = {
     "run": str, "device": int, "round": int, "attempt": int, "plan": str, "spec": str, "base": str,
-    "training-seed": int, "server": str, "signature": str,
+    "training-seed": int, "cohort": str, "server": str, "signature": str,
 }  # fmt: skip
 _REPLY_KEYS: dict[str, type] = {"status": str, "request": str}
+
+
+def _digest_of(cohort: CohortRoster | None) -> str:
+    return "" if cohort is None else cohort.digest
 
 
 def _to_bytes(vector: NDArray[np.float32]) -> bytes:
     return vector.astype("<f4").tobytes()
 
 
-def _check_names(where: str, found: Mapping[str, object], expected: set[str]) -> None:
-    unknown, missing = set(found) - expected, expected - set(found)
-    if unknown or missing:
-        # Unknown names are a peer's words: counted, not quoted.
-        raise MessageError(f"{where}: {len(unknown)} unknown parts, missing: {', '.join(sorted(missing)) or 'none'}")
-
-
-def _config(record: RecordDict, name: str) -> ConfigRecord:
-    part = record.get(name)
-    if not isinstance(part, ConfigRecord):
-        raise MessageError(f"{name}: must be a config record")
-    return part
-
-
-def _array_record(record: RecordDict, name: str) -> ArrayRecord:
-    part = record.get(name)
-    if not isinstance(part, ArrayRecord):
-        raise MessageError(f"{name}: must be an array record")
-    return part
-
-
-def _scalars_of(record: RecordDict, name: str, expected: Mapping[str, type]) -> dict[str, object]:
-    part = _config(record, name)
-    _check_names(name, part, {"schema", *expected})
-    if part["schema"] != SCHEMA_VERSION:
-        raise MessageError(f"{name}.schema: this side speaks version {SCHEMA_VERSION}")
-    for key, kind in expected.items():
-        if type(part[key]) is not kind:
-            raise MessageError(f"{name}.{key}: wrong type")
-    return {key: part[key] for key in expected}
-
-
 def _metrics(record: RecordDict) -> PublicMetrics:
     part = record.get("metrics")
     if not isinstance(part, MetricRecord):
         raise MessageError("metrics: must be a metric record")
-    _check_names("metrics", part, {item.name for item in fields(PublicMetrics)})
+    check_names("metrics", part, {item.name for item in fields(PublicMetrics)})
     values: dict[str, float] = {}
     for item in fields(PublicMetrics):
         value, kind = part[item.name], float if item.type == "float" else int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.privacy.guarantee import Guarantee
 from shared.privacy.pair_level import pair_level_guarantee
-from shared.privacy.user_level import UserLevelRun, user_level_guarantee
+from shared.privacy.user_level import Tolerated, UserLevelRun, user_level_guarantee
 from shared.round_plan import FederationPlan
 
 
@@ -51,7 +51,15 @@ def user_level_run(plan: FederationPlan, *, devices: int, requests: int, release
         probability=plan.cohort_size / plan.devices if poisson else 1.0,
         devices=devices,
         cohort_limit=terms.cohort_limit,
+        tolerated=_tolerated(plan),
     )
+
+
+def _tolerated(plan: FederationPlan) -> Tolerated | None:
+    secure = plan.secure_aggregation
+    if secure is None:
+        return None
+    return Tolerated(contributors=plan.least_contributors, dropout=secure.dropout, corrupt=secure.corrupt)
 
 
 def plan_guarantees(plan: FederationPlan, *, devices: int, requests: int, releases: int) -> PlanGuarantees:

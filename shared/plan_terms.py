@@ -7,6 +7,7 @@ from typing import Literal
 
 from shared.flat_config import require, spelled
 from shared.privacy.mechanisms import UserMechanism
+from shared.secagg.session_terms import LARGEST_COHORT
 
 # Far above any sensible plan: what a lying server may make a device count or compute.
 _MOST = {"participations": 10**6, "separation": 10**6, "local_steps": 10**4}
@@ -33,8 +34,9 @@ class UserPrivacyTerms:
     """Noise on the sum of a cohort's clipped updates, so that one user's whole contribution is hidden in it.
 
     Attributes:
-        mechanism: "gaussian" (independent in every round) or "banded-gaussian" (DP-FTRL; needs no sampling and no
-            second try: `shared.privacy.banded_noise`). The server adds it and is trusted to.
+        mechanism: with plain aggregation "gaussian" (independent in every round) or "banded-gaussian" (DP-FTRL; needs
+            no sampling and no second try: `shared.privacy.banded_noise`): the server adds it and is trusted to. With
+            secure aggregation "skellam" or "discrete-gaussian": devices add it in parts, and nobody is trusted.
         noise_multiplier: z, standard deviation of the noise over the sensitivity: the clipping norm, or, with
             "banded-gaussian", what one device can change in the whole run.
         participations: P, the most rounds that a device answers. It refuses more.
@@ -57,6 +59,34 @@ class UserPrivacyTerms:
         require(
             self.cohort_limit is None or self.cohort_limit >= 1, key("cohort-limit"), "must be at least 1 or absent"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecureAggregationTerms:
+    """Masks that hide each update from the server (`shared.secagg`).
+
+    Attributes:
+        dropout: share of a cohort that may vanish, at whatever stage.
+        corrupt: share of a cohort that may work for the server. What both cost is noise: the rest alone must add
+            enough of it.
+        part_size: a larger cohort is cut into parts of at most so many devices, each with masks and noise of its own.
+        rotation: whether updates are rotated at random before they are rounded: fewer bits, and more work.
+        stage_timeout: seconds to wait for devices at each stage after training, which is slow and comes before.
+    """
+
+    dropout: float = 1 / 3
+    corrupt: float = 0.1
+    part_size: int = 200
+    rotation: bool = False
+    stage_timeout: float = 600.0
+
+    def __post_init__(self) -> None:
+        key = "secure-aggregation.{}".format
+        for name in ("dropout", "corrupt"):
+            require(0 <= getattr(self, name) < 0.5, key(name), "must be at least 0 and below 0.5")
+        require(self.stage_timeout > 0, key("stage-timeout"), "must be above 0")
+        within = 2 <= self.part_size <= LARGEST_COHORT
+        require(within, key("part-size"), f"must be from 2 to {LARGEST_COHORT}")
 
 
 @dataclass(frozen=True, kw_only=True)

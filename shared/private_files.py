@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_private(path: Path, parts: Iterable[bytes]) -> None:
-    """Writes or replaces a file with mode 0600, synced with its name.
+def write_private(path: Path, parts: Iterable[bytes], *, synced: bool = True) -> None:
+    """Writes or replaces a file with mode 0600.
+
+    Args:
+        synced: with its name, so that it outlives a loss of power.
 
     Raises:
         OSError: it cannot be written; the one that was there before is untouched.
@@ -20,12 +23,14 @@ def write_private(path: Path, parts: Iterable[bytes]) -> None:
             for part in parts:
                 file.write(part)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if synced:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

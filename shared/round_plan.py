@@ -27,12 +27,16 @@ from shared.flat_config import (
     write_fields,
 )
 from shared.language_model import ModelConfig
-from shared.plan_terms import PairPrivacyTerms, TrainingTerms, UserPrivacyTerms
-from shared.privacy.mechanisms import Sampling
+from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, TrainingTerms, UserPrivacyTerms
+from shared.privacy.discrete_gaussian import LEAST_SUMMED_SIGMA
+from shared.privacy.integer_grid import LEAST_SCALE
+from shared.privacy.mechanisms import Sampling, is_distributed
+from shared.secagg.session_terms import TermsError, choose_threshold, cut_into_parts
 
 PrivacyUnit = Literal["none", "pair", "user", "both"]
 
 _OUTPUT = "output."
+_AGGREGATION = "federation.aggregation"
 _LARGEST_SEED = 2**63 - 1
 # Far above any sensible plan: what a lying server may make a device count.
 _MOST = {"rounds": 10**6, "attempts": 100}
@@ -47,6 +51,7 @@ class FederationPlan:
         pair_privacy: protects one pair on its device; None does not.
         user_privacy: protects one user's whole contribution in the cohort's sum; None does not. With neither, the run
             is not private at all; with both, two separate guarantees hold.
+        secure_aggregation: hides each update from the server; None shows it ("plain").
         delta: δ of every guarantee of this run.
         rounds: how many releases.
         cohort_size: n, devices asked in a round; all of them where there are fewer. With `user_privacy` the sum is
@@ -69,6 +74,7 @@ class FederationPlan:
     training: TrainingTerms = field(default_factory=TrainingTerms)
     pair_privacy: PairPrivacyTerms | None = None
     user_privacy: UserPrivacyTerms | None = None
+    secure_aggregation: SecureAggregationTerms | None = None
     delta: float = 1e-5
     rounds: int = 12
     cohort_size: int = 20
@@ -101,6 +107,10 @@ class FederationPlan:
             "training.batch-size",
             "must be absent where pairs are private: they are drawn at pair-privacy.sample-rate",
         )
+        self._check_sampling()
+        self._check_aggregation()
+
+    def _check_sampling(self) -> None:
         user = self.user_privacy
         poisson = self.sampling == "poisson"
         require(
@@ -111,7 +121,7 @@ class FederationPlan:
         require(
             user is None or user.mechanism == "gaussian" or not poisson,
             "federation.sampling",
-            "must be 'schedule' with correlated noise, which is accounted without sampling",
+            "must be 'schedule' with correlated or distributed noise, which is accounted without sampling",
         )
         require(
             user is None or user.cohort_limit is None or poisson,
@@ -128,6 +138,67 @@ class FederationPlan:
         if poisson:
             require(self.cohort_size <= self.devices, "federation.cohort-size", "must be at most the number of devices")
 
+    def _check_aggregation(self) -> None:
+        user, secure = self.user_privacy, self.secure_aggregation
+        require(
+            user is None or is_distributed(user.mechanism) == (secure is not None),
+            "user-privacy.mechanism",
+            "must be 'skellam' or 'discrete-gaussian' with federation.aggregation 'secure', where devices add the "
+            "noise, and 'gaussian' or 'banded-gaussian' with 'plain'",
+        )
+        if secure is None:
+            return
+        require(
+            self.sampling != "poisson",
+            "federation.sampling",
+            "must be 'schedule' or 'random' with federation.aggregation 'secure': the server knows who takes part, and "
+            "cohorts must not be smaller than their threshold",
+        )
+        try:
+            contributors = self.least_contributors
+        except TermsError as error:
+            raise ConfigError(f"secure-aggregation: {error}") from None
+        if user is not None and user.mechanism == "discrete-gaussian":
+            share = user.noise_multiplier * LEAST_SCALE / math.sqrt(contributors)
+            require(
+                share >= LEAST_SUMMED_SIGMA,
+                "user-privacy.mechanism",
+                "must be 'skellam': each device's part is too small for discrete Gaussians to add up to one",
+            )
+
+    @property
+    def least_contributors(self) -> int:
+        """Honest devices whose noise is in every sum that can be unmasked, at least; of a full cohort.
+
+        Raises:
+            TermsError: its parts are too small to do without the devices that may vanish, and bear the corrupt ones.
+        """
+        if self.secure_aggregation is None:
+            return 0
+        return min(contributors for _, contributors in self._parts())
+
+    @property
+    def over_provision(self) -> float:
+        """Standard deviation of the noise of a full cohort of which nobody vanishes, over what is counted on.
+
+        1 where the server adds it. It grows with a cohort's parts, each of which has enough by itself.
+        """
+        if self.secure_aggregation is None:
+            return 1.0
+        return math.sqrt(sum(size / contributors for size, contributors in self._parts()))
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """Devices, and honest ones of those whose noise can be counted on, of each part of a full cohort."""
+        secure = self.secure_aggregation
+        if secure is None:
+            return []
+        parts = cut_into_parts(range(min(self.cohort_size, self.devices)), part_size=secure.part_size)
+        found: list[tuple[int, int]] = []
+        for part in parts:
+            threshold, spoilt = choose_threshold(len(part), dropout=secure.dropout, corrupt=secure.corrupt)
+            found.append((len(part), threshold - spoilt))
+        return found
+
     @property
     def privacy_unit(self) -> PrivacyUnit:
         """What guarantees, if any, are about."""
@@ -138,7 +209,7 @@ class FederationPlan:
     @property
     def is_private(self) -> bool:
         """Whether anything is promised: then no figure about a device's data leaves it."""
-        return self.privacy_unit != "none"
+        return self.privacy_unit != "none" or self.secure_aggregation is not None
 
     def server_step(self, round_number: int) -> float:
         """The server's learning rate in round `round_number`, 1 to `rounds`."""
@@ -152,8 +223,12 @@ class FederationPlan:
         for group, value in (("model", self.model), ("adapter", self.adapter), ("training", self.training)):
             config |= write_fields(value, group)
         config |= write_fields(self, "federation", _own_hints())
-        config |= {"privacy.unit": self.privacy_unit, "privacy.delta": self.delta}
-        for kind, group, terms in _privacy_parts(self):
+        config |= {
+            _AGGREGATION: "plain" if self.secure_aggregation is None else "secure",
+            "privacy.unit": self.privacy_unit,
+            "privacy.delta": self.delta,
+        }
+        for kind, group, terms in _optional_parts(self):
             if terms is not None:
                 config |= write_fields(terms, group)
             else:
@@ -172,7 +247,7 @@ class FederationPlan:
             model=take(ModelConfig, "model", left),
             adapter=take(AdapterConfig, "adapter", left),
             training=take(TrainingTerms, "training", left),
-            **_take_privacy(left),  # type: ignore[arg-type]  # parsed by the fields' own hints
+            **_take_optional_parts(left),  # type: ignore[arg-type]  # parsed by the fields' own hints
             **take_values(_own_hints(), "federation", left),  # type: ignore[arg-type]  # parsed by the fields' own hints
         )
         refuse_unknown(left)
@@ -196,11 +271,14 @@ class RunOutput:
         directory: the run's; on the server's machine, so absolute in a deployment.
         resume: continue a run that stands there already.
         signing_key: file of the server's key (`tacit-server key`), with which every request is signed; None signs none.
+        roster: file of the enrolled devices (`tacit-server roster`), signed by their organiser; secure aggregation
+            needs it.
     """
 
     directory: str
     resume: bool = False
     signing_key: str | None = None
+    roster: str | None = None
 
     def to_run_config(self) -> dict[str, Scalar]:
         """The keys that belong to the server alone."""
@@ -218,26 +296,30 @@ class RunOutput:
 
 
 def _own_hints() -> dict[str, object]:
-    nested = ("model", "adapter", "training", "pair_privacy", "user_privacy", "delta")
+    nested = ("model", "adapter", "training", "pair_privacy", "user_privacy", "secure_aggregation", "delta")
     return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in nested}
 
 
-_Privacy = type[PairPrivacyTerms] | type[UserPrivacyTerms]
-_OF_UNIT: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "pair": ("pair-privacy",),
-    "user": ("user-privacy",),
-    "both": ("pair-privacy", "user-privacy"),
+_Part = PairPrivacyTerms | UserPrivacyTerms | SecureAggregationTerms
+_PARTS: tuple[tuple[type[_Part], str], ...] = (
+    (PairPrivacyTerms, "pair-privacy"),
+    (UserPrivacyTerms, "user-privacy"),
+    (SecureAggregationTerms, "secure-aggregation"),
+)
+# Which parts a plan has is said by two keys; the others' keys are then absent.
+_HAVING: dict[str, dict[str, tuple[str, ...]]] = {
+    "privacy.unit": {
+        "none": (),
+        "pair": ("pair-privacy",),
+        "user": ("user-privacy",),
+        "both": ("pair-privacy", "user-privacy"),
+    },
+    _AGGREGATION: {"plain": (), "secure": ("secure-aggregation",)},
 }
 
 
-def _privacy_parts(
-    plan: FederationPlan,
-) -> tuple[tuple[_Privacy, str, PairPrivacyTerms | UserPrivacyTerms | None], ...]:
-    return (
-        (PairPrivacyTerms, "pair-privacy", plan.pair_privacy),
-        (UserPrivacyTerms, "user-privacy", plan.user_privacy),
-    )
+def _optional_parts(plan: FederationPlan) -> tuple[tuple[type[_Part], str, _Part | None], ...]:
+    return tuple((kind, group, getattr(plan, group.replace("-", "_"))) for kind, group in _PARTS)
 
 
 def _absent(hint: object) -> Scalar:
@@ -247,22 +329,27 @@ def _absent(hint: object) -> Scalar:
     return 0 if hint is int or int in get_args(hint) else ""
 
 
-def _take_privacy(left: dict[str, object]) -> dict[str, object]:
-    unit = left.pop("privacy.unit", "none")
-    if unit not in _OF_UNIT:
-        raise ConfigError(f"privacy.unit: must be one of {', '.join(_OF_UNIT)}")
+def _take_optional_parts(left: dict[str, object]) -> dict[str, object]:
+    has: set[str] = set()
+    for key, choices in _HAVING.items():
+        said = left.pop(key, next(iter(choices)))
+        if said not in choices:
+            raise ConfigError(f"{key}: must be one of {', '.join(choices)}")
+        has.update(choices[str(said)])
+    if {"user-privacy", "secure-aggregation"} <= has:
+        left.setdefault("user-privacy.mechanism", "skellam")
     taken: dict[str, object] = {}
     if "privacy.delta" in left:
         taken |= take_values({"delta": float}, "privacy", left)
-    for kind, group in ((PairPrivacyTerms, "pair-privacy"), (UserPrivacyTerms, "user-privacy")):
-        field_name = group.replace("-", "_")
-        if group in _OF_UNIT[str(unit)]:
+    for kind, group in _PARTS:
+        if group in has:
             for item in fields(kind):
                 has_default = item.default is not MISSING
                 require(has_default or full_key(group, item.name) in left, full_key(group, item.name), "is missing")
-            taken[field_name] = take(kind, group, left)
+            taken[group.replace("-", "_")] = take(kind, group, left)
             continue
         for name in field_hints(kind):
             value = left.pop(full_key(group, name), 0)
-            require(value in (0, ""), full_key(group, name), f"must be 0 or absent where privacy.unit is {unit!r}")
+            missing = "federation.aggregation is 'plain'" if kind is SecureAggregationTerms else "privacy.unit says so"
+            require(value in (0, ""), full_key(group, name), f"must be 0 or absent where {missing}")
     return taken

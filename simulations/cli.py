@@ -65,6 +65,9 @@ def run(
     epsilon: Annotated[
         float | None, typer.Option(help="Protect every user with this ε against everyone but the server.")
     ] = None,
+    aggregation: Annotated[
+        str | None, typer.Option(help="plain, or secure: under masks, so that the server learns the sum alone.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")] = None,
     method: Annotated[str | None, typer.Option(help="How adapters are aggregated: ffa-lora.")] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
@@ -105,6 +108,7 @@ def run(
                 "federation.cohort-size": cohort,
                 "federation.rounds": rounds,
                 "run.epsilon": epsilon,
+                "federation.aggregation": aggregation,
                 "model.name": model,
                 "adapter.method": method,
                 "adapter.rank": rank,

@@ -11,18 +11,21 @@ import math
 from dataclasses import dataclass, replace
 
 from shared.flat_config import ConfigError
+from shared.plan_terms import SecureAggregationTerms
 from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.integer_grid import IntegerGrid
 from shared.privacy.mechanisms import UserMechanism
 from shared.privacy.noise_norm import noise_norm_over_clipping
 from shared.privacy.rounded_gaussian import LARGEST_SIGMA
 from shared.privacy.user_level import (
+    Tolerated,
     UserLevelRun,
     epsilon_for_everyone,
     epsilon_for_model_observer,
     noise_for,
     noise_for_model_observer,
 )
+from shared.round_plan import FederationPlan
 
 FINE, LOST = 0.5, 2.5
 
@@ -130,4 +133,36 @@ def plan_noise(
     if cohort < users:
         noise = noise_for_model_observer(poisson, epsilon=epsilon, delta=delta)
         found.append(option("Poisson, for models", "gaussian", replace(poisson, noise_multiplier=noise)))
-    return found
+    return [*found, _under_masks(cohort, rounds, participations, epsilon, delta, dimension)]
+
+
+def _under_masks(
+    cohort: int, rounds: int, participations: int, epsilon: float, delta: float, dimension: int
+) -> NoiseOption:
+    """Secure aggregation as a plan has it by default, of a full cohort of which nobody vanishes.
+
+    Raises:
+        ConfigError: the cohort is too small to do without the devices that may vanish.
+    """
+    secure = SecureAggregationTerms()
+    plan = FederationPlan(cohort_size=cohort, devices=cohort, secure_aggregation=secure)
+    tolerated = Tolerated(contributors=plan.least_contributors, dropout=secure.dropout, corrupt=secure.corrupt)
+    noise = noise_for(
+        epsilon=epsilon, delta=delta, mechanism="skellam", participations=participations,
+        contributors=tolerated.contributors,
+    )  # fmt: skip
+    run = UserLevelRun(
+        mechanism="skellam", noise_multiplier=noise, participations=participations, releases=rounds,
+        tolerated=tolerated,
+    )  # fmt: skip
+    norm = noise_norm_over_clipping(
+        mechanism="skellam", noise_multiplier=noise, dimension=dimension, cohort_size=cohort, rounds=rounds,
+        participations=participations, separation=1, over_provision=plan.over_provision,
+    )  # fmt: skip
+    reached = epsilon_for_everyone(run, delta=delta)
+    return NoiseOption(
+        name="Skellam, masks", cohort=cohort, delta=delta, noise_multiplier=noise, noise_norm=norm,
+        epsilon_everyone=reached, epsilon_model_observer=reached, verdict=_verdict(norm, 0.0),
+        cohort_needed=math.ceil((norm / FINE) ** 2 * cohort) if cohort > secure.part_size
+        else math.ceil(norm / FINE * cohort),
+    )  # fmt: skip

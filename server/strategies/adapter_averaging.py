@@ -1,8 +1,9 @@
-"""The plain strategy: a cohort trains the adapter, the server steps along the mean of the updates.
+"""The strategy: a cohort trains the adapter, the server steps along the mean of the updates.
 
-A wrapper (masking) is a `Strategy` around this one: it may change messages on their way out and replies on their way
-in, and leaves cohort, checks and step to it. Where users are private the mean is a noised sum over the PLANNED cohort:
-fewer replies make neither the noise smaller nor the rest larger.
+The updates come with the replies, or, where aggregation is secure, only their sum comes, after more messages
+(`server.secure_sum`). Where users are private the mean is a noised sum over the PLANNED cohort: fewer replies make
+neither the noise smaller nor the rest larger. A wrapper is a `Strategy` around this one, and leaves cohort, checks and
+step to it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 # Flower's interface names arguments that not every strategy needs.
 # ruff: noqa: ARG002
 import logging
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,19 +26,15 @@ from server.aggregation.ffa_lora import mean_update
 from server.cohorts import Cohorts
 from server.roster import Roster, stream
 from server.round_record import CohortMetrics, NodeFailure
+from server.secure_sum import Enrolment, Joined, sum_securely
 from shared.adapter import AdapterSpec
-from shared.messages import (
-    TRAIN,
-    MessageError,
-    PublicMetrics,
-    TrainReply,
-    TrainRequest,
-    from_array_record,
-    to_array_record,
-)
+from shared.messages import TRAIN, PublicMetrics, TrainReply, TrainRequest, from_array_record, to_array_record
 from shared.privacy.clipping import l2_norm
 from shared.privacy.mechanisms import SumMechanism
+from shared.records import MessageError
 from shared.round_plan import FederationPlan
+from shared.secagg.enrolment import CohortRoster
+from shared.secagg.session_terms import cut_into_parts
 from shared.server_identity import ServerKey
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +54,7 @@ class CohortOutcome:
         step_norm: L2 of the server's step; 0 if there was none.
         noise_std: standard deviation of the noise on one number of the mean update; 0 without any.
         metrics: None in a private run, or without replies.
+        bytes_down, bytes_up: of the messages after training, of the device that had most; 0 where there are none.
     """
 
     cohort: int
@@ -65,13 +64,27 @@ class CohortOutcome:
     step_norm: float
     noise_std: float
     metrics: CohortMetrics | None
+    bytes_down: int = 0
+    bytes_up: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
     device: int
     message: Message
+    request: TrainRequest
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Mean:
+    """Of a cohort's updates: None of too few. `noise_std` is that of one number of it."""
+
+    replies: int
+    update: NDArray[np.float64] | None
+    noise_std: float = 0.0
+    bytes_down: int = 0
+    bytes_up: int = 0
 
 
 class AdapterAveraging(Strategy):
@@ -89,18 +102,25 @@ class AdapterAveraging(Strategy):
         run: str,
         cohorts: Cohorts,
         mechanism: SumMechanism | None = None,
+        enrolment: Enrolment | None = None,
         signing_key: ServerKey | None = None,
     ) -> None:
         """Args:
             run: the run's own name (`server.ledger`).
-            mechanism: what noises a round's sum; must be there exactly if the plan protects users.
+            mechanism: what noises a round's sum; must be there exactly if the plan has the server do it.
+            enrolment: who may be in a cohort; must be there where aggregation is secure.
             signing_key: signs every request; None signs none.
 
         Raises:
-            ValueError: it is not.
+            ValueError: they are not.
         """
-        if (mechanism is None) != (plan.user_privacy is None):
-            raise ValueError("a plan's user privacy and its mechanism go together")
+        noised_here = plan.user_privacy is not None and plan.secure_aggregation is None
+        if (mechanism is not None) != noised_here:
+            raise ValueError("a plan's central noise and its mechanism go together")
+        if plan.secure_aggregation is not None and enrolment is None:
+            raise ValueError("secure aggregation needs a roster of enrolled devices")
+        self._enrolment = enrolment
+        self._grid: Grid | None = None
         self._run = run
         self._cohorts = cohorts
         self._mechanism = mechanism
@@ -132,6 +152,7 @@ class AdapterAveraging(Strategy):
 
         Raises:
             PrivacyBudgetExhausted: see `server.cohorts`.
+            EnrolmentError: a device of the cohort is not enrolled.
         """
         attempt, place = config["attempt"], config["place"]
         if not isinstance(attempt, int) or not isinstance(place, int):
@@ -141,7 +162,10 @@ class AdapterAveraging(Strategy):
         cohort = self._cohorts.draw(self.roster, round_number=server_round, attempt=attempt, place=place)
         self._cohort = len(cohort)
         self._gone = [device for device in cohort if not self.roster.knows(device)]
-        self._asked = [self._ask(server_round, device) for device in cohort if self.roster.knows(device)]
+        there = [device for device in cohort if self.roster.knows(device)]
+        parts = self._parts(there)
+        self._asked = [self._ask(server_round, device, parts.get(device)) for device in there]
+        self._grid = grid
         return [asked.message for asked in self._asked]
 
     def aggregate_train(
@@ -152,8 +176,7 @@ class AdapterAveraging(Strategy):
         The result does not depend on the order of the replies, nor on whom they name as their source.
         """
         reply_to = {reply.metadata.reply_to_message_id: reply for reply in replies}
-        updates: list[NDArray[np.float32]] = []
-        metrics: list[PublicMetrics] = []
+        usable: list[tuple[_Asked, TrainReply]] = []
         failures = [NodeFailure(node=0, device=device, attempt=self._attempt, reason="gone") for device in self._gone]
         no_pairs = 0
         for asked in self._asked:  # by device number: a fixed order of the sum
@@ -162,35 +185,80 @@ class AdapterAveraging(Strategy):
                 node = asked.message.metadata.dst_node_id
                 failures.append(NodeFailure(node=node, device=asked.device, attempt=self._attempt, reason=said))
                 _LOG.warning("node %d (device %d) is left out of round %d: %s", node, asked.device, server_round, said)
-            elif said.vector is None:
+            elif said.status == "no-pairs":
                 no_pairs += 1
             else:
-                updates.append(said.vector)
-                if said.metrics is not None:
-                    metrics.append(said.metrics)
+                usable.append((asked, said))
+        mean = self._mean(usable, failures)
         released: ArrayRecord | None = None
         step_norm = 0.0
-        # A Poisson round is released whoever answers: to hold one back would make its cohort another kind of sample.
-        needed = 0 if self._plan.sampling == "poisson" else self._plan.minimum_replies
-        if len(updates) >= needed:
-            step = self._plan.server_step(server_round) * self._mean(updates)
+        if mean.update is not None:
+            step = self._plan.server_step(server_round) * mean.update
             released = to_array_record((self._start + step).astype(np.float32))
             step_norm = l2_norm(step)
         self.outcome = CohortOutcome(
             cohort=self._cohort,
-            replies=len(updates),
+            replies=mean.replies,
             no_pairs=no_pairs,
             failures=tuple(failures),
             step_norm=step_norm,
-            noise_std=self._mechanism.noise_std / self._plan.cohort_size if self._mechanism and released else 0.0,
-            metrics=_cohort_metrics(metrics, clipping_norm=self._plan.clipping_norm) if metrics else None,
+            noise_std=mean.noise_std,
+            metrics=_cohort_metrics(
+                [said.metrics for _, said in usable if said.metrics is not None],
+                clipping_norm=self._plan.clipping_norm,
+            ),
+            bytes_down=mean.bytes_down,
+            bytes_up=mean.bytes_up,
         )
-        return released, MetricRecord({"replies": len(updates), "failures": len(failures)})
+        return released, MetricRecord({"replies": mean.replies, "failures": len(failures)})
 
-    def _mean(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    def _mean(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Mean:
+        if self._plan.secure_aggregation is not None:
+            return self._secure_mean(usable, failures)
+        updates = [said.vector for _, said in usable if said.vector is not None]
+        # A Poisson round is released whoever answers: to hold one back would make its cohort another kind of sample.
+        if len(updates) < (0 if self._plan.sampling == "poisson" else self._plan.minimum_replies):
+            return _Mean(replies=len(updates), update=None)
         if self._mechanism is None:
-            return mean_update(updates)
-        return self._mechanism.release(updates) / self._plan.cohort_size
+            return _Mean(replies=len(updates), update=mean_update(updates))
+        size = self._plan.cohort_size
+        noised = self._mechanism.release(updates) / size
+        return _Mean(replies=len(updates), update=noised, noise_std=self._mechanism.noise_std / size)
+
+    def _secure_mean(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Mean:
+        secure = self._plan.secure_aggregation
+        if self._grid is None or secure is None:
+            raise RuntimeError("no cohort was asked")
+        nodes = {asked.device: asked.message.metadata.dst_node_id for asked, _ in usable}
+        summed = sum_securely(
+            [Joined(request=asked.request, node=nodes[asked.device], keys=said.keys) for asked, said in usable],
+            grid=self._grid,
+            dimension=self._spec.dimension,
+            timeout=secure.stage_timeout,
+            group=usable[0][0].message.metadata.group_id if usable else "",
+        )
+        for device, reason in sorted(summed.failures.items()):
+            failures.append(NodeFailure(node=nodes[device], device=device, attempt=self._attempt, reason=reason))
+            _LOG.warning("device %d: %s", device, reason)
+        replies = len(summed.summed)
+        enough = replies >= self._plan.minimum_replies
+        size = max(replies, 1) if self._plan.user_privacy is None else self._plan.cohort_size
+        return _Mean(
+            replies=replies,
+            update=summed.total / size if enough else None,
+            noise_std=math.sqrt(summed.noise_variance) / size,
+            bytes_down=max(summed.bytes_down.values(), default=0),
+            bytes_up=max(summed.bytes_up.values(), default=0),
+        )
+
+    def _parts(self, devices: Sequence[int]) -> dict[int, CohortRoster]:
+        """What each device is told of its part of the cohort; nothing where updates come by themselves."""
+        secure = self._plan.secure_aggregation
+        if secure is None or self._enrolment is None:
+            return {}
+        parts = cut_into_parts(devices, part_size=secure.part_size)
+        rosters = [self._enrolment.cohort(part, part=number) for number, part in enumerate(parts)]
+        return {member.number: roster for roster in rosters for member in roster.members}
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -202,7 +270,7 @@ class AdapterAveraging(Strategy):
         """Nothing."""
         return None
 
-    def _ask(self, server_round: int, device: int) -> _Asked:
+    def _ask(self, server_round: int, device: int, cohort: CohortRoster | None) -> _Asked:
         seed = stream(f"training/{self._plan.seed}/{server_round}/{device}").integers(2**63)
         request = TrainRequest(
             round_number=server_round,
@@ -214,6 +282,7 @@ class AdapterAveraging(Strategy):
             base_fingerprint=self._spec.base_fingerprint,
             training_seed=0 if self._plan.is_private else int(seed),
             vector=self._start,
+            cohort=cohort,
         )
         if self._signing_key is not None:
             request = self._signing_key.sign(request)
@@ -224,7 +293,7 @@ class AdapterAveraging(Strategy):
             ttl=self._plan.round_timeout,
             group_id=f"{server_round}.{self._attempt}",
         )
-        return _Asked(device=device, message=message, digest=request.digest())
+        return _Asked(device=device, message=message, request=request, digest=request.digest())
 
     def _read(self, reply: Message | None, asked: _Asked) -> TrainReply | str:
         """A reply that can be used, or why this one cannot."""
@@ -232,9 +301,9 @@ class AdapterAveraging(Strategy):
             return "timeout"
         if reply.has_error():
             return f"flower error {reply.error.code}"
-        private = self._plan.is_private
+        private, secure = self._plan.is_private, self._plan.secure_aggregation is not None
         try:
-            said = TrainReply.from_record(reply.content, dimension=self._spec.dimension, private=private)
+            said = TrainReply.from_record(reply.content, dimension=self._spec.dimension, private=private, secure=secure)
         except MessageError as error:
             return f"invalid reply: {error}"
         if said.status == "no-pairs" and private:
@@ -248,7 +317,9 @@ class AdapterAveraging(Strategy):
         return said
 
 
-def _cohort_metrics(metrics: Sequence[PublicMetrics], *, clipping_norm: float) -> CohortMetrics:
+def _cohort_metrics(metrics: Sequence[PublicMetrics], *, clipping_norm: float) -> CohortMetrics | None:
+    if not metrics:
+        return None
     norms = [one.update_norm for one in metrics]
     return CohortMetrics(
         loss=statistics.fmean(one.loss for one in metrics),

@@ -94,7 +94,8 @@ def total_epsilon(events: Iterable[DpEvent], *, delta: float) -> float:
 def _inverse_square(event: DpEvent) -> float | None:
     """Sum of 1 / z^2 of an event that is Gaussian through and through: what adds up under composition. Else None."""
     if isinstance(event, GaussianDpEvent):
-        return math.inf if event.noise_multiplier == 0 else 1.0 / float(event.noise_multiplier) ** 2
+        square = float(event.noise_multiplier) ** 2
+        return math.inf if square == 0 else 1.0 / square
     if isinstance(event, SelfComposedDpEvent):
         inner = _inverse_square(event.event)
         return None if inner is None else inner * int(event.count)

@@ -18,6 +18,8 @@ from shared.privacy.noise import NoiseSource
 
 _REACH = 13.7  # exp(-13.7^2 / 2) < 2^-135
 LARGEST_SIGMA = 100_000.0
+# Below it, sums of discrete Gaussians are not nearly one; at it, their distance is 7e-18 a coordinate and member.
+LEAST_SUMMED_SIGMA = 2.0
 _SMALLEST_SIGMA = 0.25
 
 

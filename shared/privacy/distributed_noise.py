@@ -17,20 +17,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from dp_accounting import ZCDpEvent
 from numpy.typing import NDArray
 
-from shared.privacy.discrete_gaussian import DiscreteGaussian
+from shared.privacy.discrete_gaussian import LEAST_SUMMED_SIGMA, DiscreteGaussian
 from shared.privacy.integer_grid import FINENESS, LEAST_SCALE
+from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import NoiseSource
 from shared.privacy.skellam import Skellam
 
-DistributedMechanism = Literal["skellam", "discrete-gaussian"]
-# Below it, sums of discrete Gaussians are not nearly one; at it, their distance is 7e-18 a coordinate and member.
-LEAST_GAUSSIAN_SHARE = 2.0
 _TYPICAL_ORDER = 16
 
 
@@ -53,7 +50,7 @@ class NoiseShare:
     def __post_init__(self) -> None:
         if self.contributors < 1 or not self.noise_multiplier > 0:
             raise ValueError("distributed noise needs a contributor, and a noise multiplier above 0")
-        if self.mechanism == "discrete-gaussian" and math.sqrt(self.variance) < LEAST_GAUSSIAN_SHARE:
+        if self.mechanism == "discrete-gaussian" and math.sqrt(self.variance) < LEAST_SUMMED_SIGMA:
             raise ValueError("so little noise a device does not add up to a discrete Gaussian: use Skellam")
 
     @property
@@ -100,6 +97,6 @@ def discrete_gaussian_event(*, noise_multiplier: float, contributors: int, dimen
     With τ = |log ratio| of one coordinate, the sum's density is within exp(±dτ) of a discrete Gaussian's, so that
     RDP(a) <= a/2z² + dτ (2a - 1)/(a - 1), and the last factor is at most 3.
     """
-    per_member = math.exp(-((math.pi * LEAST_GAUSSIAN_SHARE) ** 2))  # k / (k + 1) is at least 1/2
+    per_member = math.exp(-((math.pi * LEAST_SUMMED_SIGMA) ** 2))  # k / (k + 1) is at least 1/2
     tau = 5 * (contributors - 1) * per_member
     return ZCDpEvent(rho=1 / (2 * noise_multiplier**2), xi=3 * dimension * tau)

@@ -7,19 +7,28 @@ the only difference between a central mechanism and a distributed one is where:
     central       device: clip            server: encode → sum → noise → decode   (the server is trusted)
     distributed   device: clip → encode → noise share → mask     server: sum → decode
 
-`SumMechanism` is the server's side of the first.
+`SumMechanism` is the server's side of the first; the second is `shared.secagg.sum_encoding`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-UserMechanism = Literal["gaussian", "banded-gaussian"]
+CentralMechanism = Literal["gaussian", "banded-gaussian"]
+DistributedMechanism = Literal["skellam", "discrete-gaussian"]
+UserMechanism = CentralMechanism | DistributedMechanism
+CENTRAL: tuple[CentralMechanism, ...] = get_args(CentralMechanism)
+DISTRIBUTED: tuple[DistributedMechanism, ...] = get_args(DistributedMechanism)
 Sampling = Literal["random", "schedule", "poisson"]
+
+
+def is_distributed(mechanism: UserMechanism) -> TypeGuard[DistributedMechanism]:
+    """Whether devices add the noise themselves."""
+    return mechanism in DISTRIBUTED
 
 
 class SumMechanism(Protocol):

@@ -19,6 +19,7 @@ def noise_norm_over_clipping(
     rounds: int,
     participations: int,
     separation: int,
+    over_provision: float = 1.0,
 ) -> float:
     """Expected L2 norm of the noise on a round's mean update, over the clipping norm: z sqrt(d) / n.
 
@@ -30,8 +31,9 @@ def noise_norm_over_clipping(
         dimension: d.
         cohort_size: n.
         participations, separation: of a device, where the noise is correlated.
+        over_provision: how much louder a full cohort's noise is than what is counted on, where devices add it.
     """
-    scale = noise_multiplier
+    scale = noise_multiplier * over_provision
     if mechanism == "banded-gaussian":
         factor = BandedToeplitz(bands=min(separation, rounds))
         scale *= factor.sensitivity(participations) * _running_sum_error(factor, rounds) / math.sqrt((rounds + 1) / 2)

@@ -23,9 +23,10 @@ from dp_accounting import (
 )
 from scipy.stats import binom
 
-from shared.privacy.composition import gaussian_epsilon, pld_epsilon
+from shared.privacy.composition import pld_epsilon, total_epsilon
+from shared.privacy.distributed_noise import distributed_event
 from shared.privacy.guarantee import NO_AMPLIFICATION, Guarantee
-from shared.privacy.mechanisms import Sampling, UserMechanism
+from shared.privacy.mechanisms import DistributedMechanism, Sampling, UserMechanism, is_distributed
 
 # Of δ: what the chance that a Poisson sample exceeds a device's cap may cost.
 _CAP_SHARE = 0.01
@@ -35,6 +36,39 @@ _ASSUMPTIONS = (
     "AES-256 is taken for true randomness, and noise from 128-bit tables for exact (total variation below 1e-20 a run)",
 )
 _PROMISES = ("that it adds this noise before anyone sees the sum", "that it shows single updates to nobody")
+
+
+_HOW: dict[UserMechanism, str] = {
+    "gaussian": "Gaussian noise of {:g} times the clipping norm on each round's sum",
+    "banded-gaussian": "DP-FTRL, correlated Gaussian noise (banded Toeplitz) of {:g} times the run's sensitivity",
+    "skellam": "Skellam noise that devices add in parts, together at least {:g} times the sensitivity of each sum, "
+    "under secure aggregation",
+    "discrete-gaussian": "discrete Gaussian noise that devices add in parts, together at least {:g} times the "
+    "sensitivity of each sum, under secure aggregation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerated:
+    """What a cohort that adds its own noise can bear.
+
+    Attributes:
+        contributors: honest devices whose noise is in every sum at least.
+        dropout, corrupt: shares of a cohort that may vanish, and that may work for the server.
+    """
+
+    contributors: int
+    dropout: float
+    corrupt: float
+
+    def assumptions(self) -> tuple[str, ...]:
+        """In words."""
+        return (
+            f"of the devices of a cohort, or of each of its parts, at most a share of {self.corrupt:.3g} work for the "
+            "server or add no noise: whom the organiser enrols decides that",
+            f"no sum that lacks more than a share of {self.dropout:.3g} of them is unmasked, as each device sees to",
+            "the masks are Bonawitz et al. (2017) against a malicious server (X25519, Ed25519, AES-256, Shamir)",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +85,7 @@ class UserLevelRun:
         probability: of each device to be in a round's cohort, where sampling is "poisson".
         devices: that are sampled from, where sampling is "poisson".
         cohort_limit: devices to which larger Poisson cohorts are cut at random; None never cuts.
+        tolerated: where devices add the noise; None where the server does.
     """
 
     mechanism: UserMechanism
@@ -61,17 +96,20 @@ class UserLevelRun:
     probability: float = 1.0
     devices: int = 1
     cohort_limit: int | None = None
+    tolerated: Tolerated | None = None
 
     def __post_init__(self) -> None:
         if not (self.noise_multiplier > 0 and math.isfinite(self.noise_multiplier)):
             raise ValueError("the noise multiplier must be finite and above 0")
         if self.participations < 0 or self.releases < 0 or self.devices < 1:
             raise ValueError("participations and releases must not be negative, and there must be a device")
+        if is_distributed(self.mechanism) != (self.tolerated is not None):
+            raise ValueError("distributed noise, and no other, is added by cohorts that tolerate something")
         if self.sampling == "poisson":
             if not 0 < self.probability <= 1:
                 raise ValueError("a sampling probability must be above 0 and at most 1")
             if self.mechanism != "gaussian":
-                raise ValueError("correlated noise is accounted without sampling")
+                raise ValueError("correlated and distributed noise are accounted without sampling")
         elif self.probability != 1.0 or self.cohort_limit is not None:
             raise ValueError("a schedule has neither a sampling probability nor a cohort limit")
 
@@ -79,7 +117,16 @@ class UserLevelRun:
         """What the device that took part most often went through, its participation known."""
         if self.mechanism == "banded-gaussian":  # the whole run is one release
             return GaussianDpEvent(self.noise_multiplier)
-        return SelfComposedDpEvent(GaussianDpEvent(self.noise_multiplier), self.participations)
+        return SelfComposedDpEvent(self._event_of_a_round(), self.participations)
+
+    def _event_of_a_round(self) -> DpEvent:
+        if is_distributed(self.mechanism) and self.tolerated is not None:
+            return distributed_event(
+                self.mechanism,
+                noise_multiplier=self.noise_multiplier,
+                contributors=self.tolerated.contributors,
+            )
+        return GaussianDpEvent(self.noise_multiplier)
 
     def event_for_model_observer(self) -> DpEvent | None:
         """What an observer of models sees who does not know who took part; None where nothing can be claimed."""
@@ -103,7 +150,7 @@ class UserLevelRun:
 
 
 def epsilon_for_everyone(run: UserLevelRun, *, delta: float) -> float:
-    """ε against everyone who may know who took part when: exact, no amplification.
+    """ε against everyone who may know who took part when: no amplification; exact but for distributed noise.
 
     Raises:
         ValueError: so little noise that ε would mean nothing.
@@ -111,8 +158,7 @@ def epsilon_for_everyone(run: UserLevelRun, *, delta: float) -> float:
     _check_delta(delta)
     if run.participations == 0 or run.releases == 0:
         return 0.0
-    composed = 1 if run.mechanism == "banded-gaussian" else run.participations
-    return gaussian_epsilon(run.noise_multiplier / math.sqrt(composed), delta=delta)
+    return total_epsilon([run.event_for_everyone()], delta=delta)
 
 
 def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[float, str]:
@@ -134,21 +180,20 @@ def epsilon_for_model_observer(run: UserLevelRun, *, delta: float) -> tuple[floa
 
 
 def user_level_guarantee(run: UserLevelRun, *, delta: float) -> Guarantee:
-    """The guarantee of a federation whose server adds the noise.
+    """The guarantee of a federation whose server, or whose devices, add the noise.
 
     Raises:
         ValueError: no finite figure, or δ out of range.
     """
     everyone = epsilon_for_everyone(run, delta=delta)
     observer, amplification = epsilon_for_model_observer(run, delta=delta)
-    how = (
-        f"Gaussian noise of {run.noise_multiplier:g} times the clipping norm on each round's sum"
-        if run.mechanism == "gaussian"
-        else f"DP-FTRL, correlated Gaussian noise (banded Toeplitz) of {run.noise_multiplier:g} times the run's "
-        "sensitivity"
-    )
+    how = _HOW[run.mechanism].format(run.noise_multiplier)
     times = "once" if run.participations == 1 else f"at most {run.participations} times"
-    accountant = "exact Gaussian (dp-accounting get_epsilon_gaussian)"
+    accountant = (
+        "exact Gaussian (dp-accounting get_epsilon_gaussian)"
+        if run.tolerated is None
+        else "Rényi divergence (dp-accounting RdpAccountant of a ZCDpEvent)"
+    )
     if amplification != NO_AMPLIFICATION:
         accountant += ", and dp-accounting PLDAccountant for released models"
     return Guarantee(
@@ -156,18 +201,23 @@ def user_level_guarantee(run: UserLevelRun, *, delta: float) -> Guarantee:
         epsilon_server=everyone,
         epsilon_model_observer=observer,
         delta=delta,
-        server_is_trusted=True,
+        server_is_trusted=run.tolerated is None,
         amplification=amplification,
         mechanism=f"{how}, {run.releases} rounds, each device in them {times}",
         accountant=accountant,
         neighbouring="zero-out",
-        assumptions=_ASSUMPTIONS,
-        promises=_PROMISES,
+        assumptions=_ASSUMPTIONS if run.tolerated is None else (*_ASSUMPTIONS, *run.tolerated.assumptions()),
+        promises=_PROMISES if run.tolerated is None else (),
     )
 
 
-def noise_for(*, epsilon: float, delta: float, mechanism: UserMechanism, participations: int) -> float:
-    """The smallest noise multiplier, to four digits, that keeps ε against everyone: exact Gaussian.
+def noise_for(
+    *, epsilon: float, delta: float, mechanism: UserMechanism, participations: int, contributors: int = 1
+) -> float:
+    """The smallest noise multiplier, to four digits, that keeps ε against everyone.
+
+    Args:
+        contributors: honest devices that add distributed noise at least.
 
     Raises:
         ValueError: ε, δ or the participations are out of range.
@@ -175,9 +225,29 @@ def noise_for(*, epsilon: float, delta: float, mechanism: UserMechanism, partici
     _check_delta(delta)
     if not (epsilon > 0 and math.isfinite(epsilon)) or participations < 1:
         raise ValueError("calibration needs a finite epsilon above 0 and at least one participation")
+    if is_distributed(mechanism):
+        return _distributed_noise_for(mechanism, epsilon, delta, participations, contributors)
     composed = 1 if mechanism == "banded-gaussian" else participations
     exact = float(dp_accounting.get_sigma_gaussian(epsilon, delta)) * math.sqrt(composed)
     return _rounded_up(exact)
+
+
+def _distributed_noise_for(
+    mechanism: DistributedMechanism, epsilon: float, delta: float, participations: int, contributors: int
+) -> float:
+    def reached(noise_multiplier: float) -> float:
+        event = distributed_event(mechanism, noise_multiplier=noise_multiplier, contributors=contributors)
+        return total_epsilon([SelfComposedDpEvent(event, participations)], delta=delta)
+
+    low, high = 0.01, 0.02
+    while reached(high) > epsilon:
+        low, high = high, high * 2
+        if high > 1e6:
+            raise ValueError("no noise multiplier below a million keeps this epsilon")
+    while high / low > 1.0001:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if reached(middle) > epsilon else (low, middle)
+    return _rounded_up(high)
 
 
 def noise_for_model_observer(run: UserLevelRun, *, epsilon: float, delta: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -115,6 +116,19 @@ def choose_threshold(members: int, *, dropout: float, corrupt: float) -> tuple[i
             "larger cohorts, or tolerate fewer"
         )
     return threshold, spoilt
+
+
+def cut_into_parts(devices: Sequence[int], *, part_size: int) -> list[tuple[int, ...]]:
+    """A cohort as parts of nearly equal size, none above `part_size`; what is near stays together."""
+    count = -(-len(devices) // part_size)
+    size, larger = divmod(len(devices), max(count, 1))
+    parts: list[tuple[int, ...]] = []
+    start = 0
+    for place in range(count):
+        end = start + size + (place < larger)
+        parts.append(tuple(devices[start:end]))
+        start = end
+    return parts
 
 
 def model_digest(*, spec: str, base: str, vector: NDArray[np.float32]) -> str:

@@ -15,8 +15,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.privacy.distributed_noise import DistributedMechanism, NoiseShare
+from shared.privacy.distributed_noise import NoiseShare
 from shared.privacy.integer_grid import LEAST_SCALE, IntegerGrid
+from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import NoiseSource
 from shared.secagg.modulus import bits_for_rotated_sum, bits_for_sum, to_modulus
 from shared.secagg.rotation import HadamardRotation

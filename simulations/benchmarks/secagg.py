@@ -30,6 +30,7 @@ from shared.secagg.masking import apply_mask
 from shared.secagg.server_session import ServerSession
 from shared.secagg.session_keys import Sealer
 from shared.secagg.session_terms import Member, SessionTerms, choose_threshold
+from simulations.benchmarks.distributed_noise import errors
 
 _DROPOUT, _CORRUPT, _BITS = 1 / 3, 0.1, 24
 _PEER_COHORT = 100
@@ -72,6 +73,13 @@ def run(
         flower = _flower_device(*peer)
         results.append({"part": "one device of Flower's SecAgg+", "members": peer[0], "dimension": peer[1], **flower})
         progress(f"{peer[0]:>4} members, {peer[1]:>9,} numbers, Flower's SecAgg+: {_spelled(flower)}")
+        noise = errors(members=peer[0], dimension=peer[1])
+        for found in noise:
+            results.append({"part": "noise", "members": peer[0], "dimension": peer[1], **found})
+            progress(
+                f"error of a mean of {peer[0]}, {found['dropout']:.0%} may vanish, {found['corrupt']:.0%} be corrupt: "
+                f"{found['error_ratio']:.3f} of central noise at equal epsilon, {found['bits']:.0f} bits a number"
+            )
         ours, theirs = _mask_expansion(peer[1])
         results.append({"part": "one mask", "dimension": peer[1], "tacit": ours, "flower": theirs})
     finally:
@@ -87,6 +95,8 @@ def run(
         "results": results,
         "ratios": {
             "one mask: Flower's from a 32-bit seed to ours from a 256-bit key, ours added": theirs / ours,
+            "error of the mean at equal epsilon: distributed to central noise": noise[0]["error_ratio"],
+            "the same, a third may vanish and a tenth be corrupt": noise[-1]["error_ratio"],
             "a device's whole work: Flower's SecAgg+ to ours": sum(flower.values()) / sum(mine.values()),
         },
     }

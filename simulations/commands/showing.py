@@ -51,7 +51,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError
     from shared.privacy.clipping import NonFiniteUpdateError
-    from shared.server_identity import ServerKeyError
+    from shared.signing_key import SigningKeyError
     from simulations.engines.deployed import DeploymentError
     from simulations.engines.ray import RayMissingError
     from simulations.evaluation.pairwise_result import PairwiseError
@@ -88,7 +88,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ReleaseError,
         RewardModelError,
         RosterError,
-        ServerKeyError,
+        SigningKeyError,
         StandardBenchmarkError,
         TooFewRepliesError,
         TrainingError,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tomli_w
 
-from client.device import default_ledger_directory
+from client.device import create_once, default_ledger_directory
 from client.privacy_ledger import PrivacyLedger
 from server.releases import ADAPTER_DIRECTORY, read_rounds
 from server.rounds import Observe
@@ -29,7 +29,7 @@ from shared.flat_config import to_tables
 from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
 from shared.round_plan import FederationPlan, RunOutput
-from simulations.engines.devices import check_population, open_population
+from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.population.protocol import Population
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -49,6 +49,8 @@ trust_the_server_to_add_noise = true
 [pair]
 max_epsilon_per_run = 1e9
 max_epsilon_in_total = 1e9
+[secure]
+organiser = "first-use"
 """
 # A SuperNode and its executor take some 260 MB.
 _MOST_DEVICES = 32
@@ -91,6 +93,10 @@ def run_deployed(
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryDirectory(prefix="tacit-deployed-") as name, ExitStack() as stack:
         place = Path(name)  # mode 0700
+        roster: str | None = None
+        if (enrolment := enrolment_for(plan, devices)) is not None:
+            (place / "roster.json").write_text(enrolment.roster().to_json(), encoding="utf-8")
+            roster = str(place / "roster.json")
         environment = _environment(place)
         ports = _free_ports(1 + len(population))
         address = f"{_LOOPBACK}:{ports[0]}"
@@ -104,9 +110,9 @@ def run_deployed(
             write_preference_lines(pairs, [PreferenceLine(pair=pair) for pair in population.pairs(index)])
             state = own / "state"
             state.mkdir(mode=0o700)
-            key = state / "noise.key"
-            key.touch(mode=0o600)
-            key.write_bytes(devices.device(index).noise_key())
+            simulated = devices.device(index)
+            for name_of, key in (("noise", simulated.noise_key()), ("identity", simulated.identity().to_bytes())):
+                create_once(state / f"{name_of}.key", key)
             PrivacyLedger(directory=default_ledger_directory(state), anchor_directory=state).begin()
             policy = own / "policy.toml"
             policy.write_text(_POLICY, encoding="utf-8")
@@ -120,7 +126,7 @@ def run_deployed(
         (home / "config.toml").write_text(
             f'[superlink]\ndefault = "loopback"\n[superlink.loopback]\naddress = "{address}"\ninsecure = true\n'
         )
-        output = RunOutput(directory=str(directory.absolute()), resume=resume)
+        output = RunOutput(directory=str(directory.absolute()), resume=resume, roster=roster)
         config = place / "run.toml"
         config.write_text(tomli_w.dumps(to_tables(plan.to_run_config() | output.to_run_config())))
         run_id = _flwr(environment, place, "run", str(_PROJECT), "loopback", "--run-config", str(config))["run-id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +12,19 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flwr.app import Context
 
 from client.device import NOISE_KEY_BYTES, DeviceError, create_once, device_number
+from client.secure_aggregation import SecureSessions
 from server.ledger import count_charges
 from shared.conversation import PreferencePair
 from shared.flat_config import ConfigError
 from shared.messages import TrainReply, TrainRequest
 from shared.round_plan import FederationPlan
+from shared.secagg.enrolment import CohortRoster, Enrolled, Roster, RosterName, sign_entry
+from shared.secagg.session_terms import Member
+from shared.signing_key import SigningKey
 from simulations.population.protocol import Population
 
 SECRET_FILE = "simulated-devices.key"  # noqa: S105
+SESSIONS_DIRECTORY = "simulated-sessions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,7 @@ class SimulatedDevice:
     population: Population
     index: int
     secret: bytes = field(repr=False)
+    sessions_directory: Path | None = None
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """Made when asked for."""
@@ -35,12 +42,30 @@ class SimulatedDevice:
 
     def noise_key(self) -> bytes:
         """By HKDF-SHA256 from the run's secret and the index."""
-        info = f"tacit/simulated-device/{self.index}".encode()
-        return HKDF(algorithm=SHA256(), length=NOISE_KEY_BYTES, salt=None, info=info).derive(self.secret)
+        return _derived(self.secret, f"device/{self.index}")
+
+    def identity(self) -> SigningKey:
+        """Derived like its noise key."""
+        return SigningKey.from_bytes(_derived(self.secret, f"identity/{self.index}"))
 
     def gate(self) -> OpenGate:
         """An open one."""
         return OpenGate()
+
+    def sessions(self) -> SecureSessions:
+        """In the run's directory, where whatever process answers a message finds them.
+
+        Raises:
+            DeviceError: there is none.
+        """
+        if self.sessions_directory is None:
+            raise DeviceError("this simulated device has nowhere to keep a session")
+        return SecureSessions(
+            self.sessions_directory / str(self.index),
+            device_key=self.noise_key(),
+            identity=self.identity(),
+            lasting=False,
+        )
 
 
 class OpenGate:
@@ -67,6 +92,7 @@ class SimulatedDevices:
 
     population: Population
     secret: bytes = field(repr=False)
+    sessions_directory: Path | None = None
 
     def __call__(self, context: Context) -> SimulatedDevice:
         """Raises: DeviceError: the population has no such device."""
@@ -77,7 +103,48 @@ class SimulatedDevices:
 
     def device(self, index: int) -> SimulatedDevice:
         """Device `index`."""
-        return SimulatedDevice(population=self.population, index=index, secret=self.secret)
+        return SimulatedDevice(
+            population=self.population,
+            index=index,
+            secret=self.secret,
+            sessions_directory=self.sessions_directory,
+        )
+
+
+class SimulatedEnrolment:
+    """The roster of a population: each entry is signed when it is asked for, so that a million devices cost nothing.
+
+    The organiser's key comes from the run's secret: in a simulation everyone is one machine.
+    """
+
+    def __init__(self, devices: SimulatedDevices) -> None:
+        self._devices = devices
+        self._organiser = SigningKey.from_bytes(_derived(devices.secret, "organiser"))
+        self._name = RosterName(
+            federation="simulation", version=1, size=len(devices.population), organiser=self._organiser.public
+        )
+        self._entries: dict[int, Enrolled] = {}
+
+    @property
+    def organiser(self) -> str:
+        """Its public key, hex."""
+        return self._organiser.public
+
+    def cohort(self, devices: Sequence[int], *, part: int) -> CohortRoster:
+        """See `server.secure_sum.Enrolment`."""
+        return CohortRoster(name=self._name, part=part, entries=tuple(self._entry(number) for number in devices))
+
+    def roster(self) -> Roster:
+        """All of it."""
+        return Roster(
+            name=self._name, entries={number: self._entry(number) for number in range(len(self._devices.population))}
+        )
+
+    def _entry(self, number: int) -> Enrolled:
+        if number not in self._entries:
+            member = Member(number=number, identity=self._devices.device(number).identity().public)
+            self._entries[number] = sign_entry(self._organiser, self._name, member)
+        return self._entries[number]
 
 
 def check_population(plan: FederationPlan, population: Population) -> None:
@@ -86,6 +153,11 @@ def check_population(plan: FederationPlan, population: Population) -> None:
         raise ConfigError(
             f"federation.devices: is {plan.devices}, and the population has {len(population)}: they must be equal"
         )
+
+
+def enrolment_for(plan: FederationPlan, devices: SimulatedDevices) -> SimulatedEnrolment | None:
+    """Who may be in a cohort, where the plan asks for that."""
+    return None if plan.secure_aggregation is None else SimulatedEnrolment(devices)
 
 
 def open_population(population: Population, *, directory: Path, private: bool) -> SimulatedDevices:
@@ -109,4 +181,11 @@ def open_population(population: Population, *, directory: Path, private: bool) -
     secret = path.read_bytes()
     if len(secret) != NOISE_KEY_BYTES:
         raise DeviceError(f"{path} is damaged: start anew in another directory")
-    return SimulatedDevices(population=population, secret=secret)
+    # Absolute, since a runtime may change the working directory.
+    sessions = (directory / SESSIONS_DIRECTORY).absolute()
+    return SimulatedDevices(population=population, secret=secret, sessions_directory=sessions)
+
+
+def _derived(secret: bytes, what: str) -> bytes:
+    info = f"tacit/simulated-{what}".encode()
+    return HKDF(algorithm=SHA256(), length=NOISE_KEY_BYTES, salt=None, info=info).derive(secret)

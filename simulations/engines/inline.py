@@ -26,7 +26,7 @@ from client.device import Device
 from server.app import build_server_app
 from server.rounds import Observe
 from shared.round_plan import FederationPlan, RunOutput
-from simulations.engines.devices import check_population, open_population
+from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.engines.wire import Packet, pack, set_message_id, unpack
 from simulations.engines.workers import Handle, WorkerPool
 from simulations.population.protocol import Population
@@ -190,7 +190,7 @@ def run_inline(
             state=RecordDict(),
             run_config=plan.to_run_config() | output.to_run_config(),
         )
-        build_server_app(observe)(grid, context)
+        build_server_app(observe, enrolment=enrolment_for(plan, devices))(grid, context)
 
 
 def default_processes(plan: FederationPlan) -> int:

@@ -14,7 +14,7 @@ from client.app import build_client_app
 from server.app import build_server_app
 from server.rounds import Observe
 from shared.round_plan import FederationPlan, RunOutput
-from simulations.engines.devices import check_population, open_population
+from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.population.protocol import Population
 
 
@@ -56,7 +56,11 @@ def run_ray(
             raise RayMissingError("the engine 'ray' needs Ray: pip install 'tacit[sim]'") from None
         try:
             run_simulation(
-                server_app=build_server_app(observe, run_config=plan.to_run_config() | output.to_run_config()),
+                server_app=build_server_app(
+                    observe,
+                    run_config=plan.to_run_config() | output.to_run_config(),
+                    enrolment=enrolment_for(plan, devices),
+                ),
                 client_app=build_client_app(devices),
                 num_supernodes=len(population),
                 backend_config={

@@ -34,7 +34,11 @@ def calibrated(terms: Mapping[str, object], epsilon: float) -> dict[str, object]
         raise ConfigError("run.epsilon: is per user, and privacy.unit protects none")
     try:
         noise = noise_for(
-            epsilon=epsilon, delta=plan.delta, mechanism=user.mechanism, participations=user.participations
+            epsilon=epsilon,
+            delta=plan.delta,
+            mechanism=user.mechanism,
+            participations=user.participations,
+            contributors=max(plan.least_contributors, 1),
         )
     except ValueError as error:
         raise ConfigError(f"run.epsilon: {error}") from None

@@ -26,6 +26,9 @@ from simulations.run.calibration import calibrated
 Source = Literal["embedded", "mtbench-human", "realhumaneval", "jsonl"]
 Engine = Literal["inline", "ray", "deployed"]
 
+_OF_PLAN = (
+    "model", "adapter", "training", "federation", "privacy", "pair-privacy", "user-privacy", "secure-aggregation",
+)  # fmt: skip
 _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
 # What a resumed run may have otherwise. Another engine or number of processes gives the same adapter to float tolerance
@@ -204,11 +207,11 @@ class RunConfig:
             take(RunSettings, "run", left),
             take(RlhiConfig, "rlhi", left),
         )
-        of_plan = ("model.", "adapter.", "training.", "federation.", "privacy.", "pair-privacy.", "user-privacy.")
+        of_plan = tuple(f"{group}." for group in _OF_PLAN)
         terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
         refuse_unknown(left)
-        if terms.get("federation.sampling") == "poisson":
-            # Until the population is known (`plan_for`): a Poisson plan needs as many devices as a cohort.
+        if terms.get("federation.sampling") == "poisson" or terms.get("federation.aggregation") == "secure":
+            # Until the population is known (`plan_for`): such a plan needs as many devices as a cohort.
             terms[_DEVICES] = terms.get("federation.cohort-size", FederationPlan().cohort_size)
         if run.epsilon is not None:
             terms = calibrated(terms, run.epsilon)

@@ -128,6 +128,7 @@ def _noise_norm(plan: FederationPlan, dimension: int) -> float:
         rounds=plan.rounds,
         participations=terms.participations,
         separation=terms.separation,
+        over_provision=plan.over_provision,
     )
 
 

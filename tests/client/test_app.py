@@ -15,6 +15,7 @@ import client.training
 from client.app import build_client_app
 from client.device import DeclinedError, DeviceError, Gate
 from client.packing import encode_pair
+from client.secure_aggregation import SecureSessions
 from client.training import NonFiniteTrainingError
 from client.update import _places_of_a_round
 from shared.adapter import AdapterSpec, attach_adapter
@@ -49,6 +50,9 @@ class _Device:
 
     def gate(self) -> Gate:
         return self._gate
+
+    def sessions(self) -> SecureSessions:
+        raise DeviceError("this device aggregates with nobody")
 
 
 _PAIRS = FewDevices().pairs(2)

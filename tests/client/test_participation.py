@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from client.device import DeclinedError
-from client.participation import spent
 from client.privacy_policy import PrivacyPolicy, UnitLimits
+from client.spending import spent
 from shared.messages import TrainRequest
 from shared.plan_terms import PairPrivacyTerms
 from shared.privacy.user_level import UserLevelRun, epsilon_for_everyone

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from client.cli import app
-from client.privacy_policy import PolicyError, PrivacyPolicy, UserLimits
+from client.privacy_policy import PolicyError, PrivacyPolicy, SecureLimits, UserLimits
 
 _GOOD = """
 delta = 1e-7
@@ -36,6 +36,14 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_whom_to_aggregate_with_is_read(tmp_path: Path) -> None:
+    text = f'{_GOOD}[secure]\norganiser = "{"ab" * 32}"\nminimum_corrupt_share = 0.2\nrequired = true\n'
+
+    assert PrivacyPolicy.load(_file(tmp_path, text)).secure == SecureLimits(
+        organiser="ab" * 32, minimum_corrupt_share=0.2, required=True
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -58,6 +66,13 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         ("[user]\nmax_epsilon_per_run=1\nmax_epsilon_in_total=1\nmechanisms=['laplace']", "mechanisms"),
         ("[user]\nmax_epsilon_per_run=1\nmax_epsilon_in_total=1\ntrust_the_server_to_add_noise='yes'", "trust_the"),
         ("[user]\nmax_epsilon_per_run=1\nmax_epsilon_in_total=1\nnoise=1", "unknown keys"),
+        ("secure = 1", r"\[secure\]: must be a table"),
+        ("[secure]", "organiser"),
+        ("[secure]\norganiser = 'a'", "organiser"),
+        ("[secure]\norganiser = 3", "organiser"),
+        ("[secure]\norganiser = 'first-use'\nminimum_corrupt_share = 0.5", "minimum_corrupt_share"),
+        ("[secure]\norganiser = 'first-use'\nrequired = 1", "required"),
+        ("[secure]\norganiser = 'first-use'\nrequire = true", "unknown keys"),
         ("not toml", "not TOML"),
     ],
 )

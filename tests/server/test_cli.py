@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from shared.flat_config import from_tables
+from shared.plan_terms import SecureAggregationTerms
 from shared.round_plan import FederationPlan, RunOutput
 from simulations.engines.inline import run_inline
 from tests.federation import FewDevices
@@ -22,9 +23,13 @@ def test_a_plan_is_printed_whole_for_flower(tmp_path: Path) -> None:
 
     assert shown.exit_code == 0
     keys = from_tables(tomllib.loads(shown.stdout))
-    assert FederationPlan.from_run_config(keys) == FederationPlan(rounds=3)
+    assert FederationPlan.from_run_config(keys) == FederationPlan(
+        rounds=3, devices=20, secure_aggregation=SecureAggregationTerms()
+    )
     assert RunOutput.from_run_config(keys).directory == str(tmp_path)
-    assert "no privacy" in shown.stderr
+    assert "no single one" in shown.stderr
+    plain = CliRunner().invoke(app, ["plan", "--set", "federation.aggregation=plain"])
+    assert "no privacy" in plain.stderr
 
 
 def test_a_private_plan_says_what_it_promises() -> None:
@@ -53,6 +58,10 @@ def test_a_private_plan_says_what_it_promises() -> None:
         (["plan", "--set", "federation.bounds=3"], "federation.bounds"),
         (["plan", "--set", "privacy.unit=pair"], "pair-privacy.noise-multiplier: is missing"),
         (["status", "/nowhere"], "there is no directory"),
+        (
+            ["roster", "/nowhere", "--key", "/no.key", "--federation=a", "--version=1", "--out=/no"],
+            "cannot read /no.key",
+        ),
     ],
 )
 def test_mistakes_are_explained(arguments: list[str], said: str) -> None:

@@ -15,17 +15,16 @@ from scipy import stats
 
 from shared.privacy.composition import rdp_epsilon, total_epsilon
 from shared.privacy.distributed_noise import (
-    DistributedMechanism,
     NoiseShare,
     discrete_gaussian_event,
     distributed_event,
     skellam_event,
 )
 from shared.privacy.integer_grid import IntegerGrid
+from shared.privacy.mechanisms import DISTRIBUTED as MECHANISMS
+from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import AesCtrNoise
 from shared.secagg.sum_encoding import SumEncoding
-
-MECHANISMS: tuple[DistributedMechanism, ...] = ("skellam", "discrete-gaussian")
 
 
 def _skellam_masses(variance: float, reach: int) -> list[mpmath.mpf]:

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from shared.messages import (
-    MessageError,
-    PublicMetrics,
-    RollCallReply,
-    TrainReply,
-    TrainRequest,
-    from_array_record,
-    to_array_record,
-)
+from shared.messages import PublicMetrics, RollCallReply, TrainReply, TrainRequest, from_array_record, to_array_record
+from shared.records import MessageError
 from shared.round_plan import FederationPlan
 
 _METRICS = PublicMetrics(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from client.training import PairPrivacy, TrainingConfig
 from shared.adapter import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
-from shared.plan_terms import PairPrivacyTerms, TrainingTerms, UserPrivacyTerms
+from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, TrainingTerms, UserPrivacyTerms
 from shared.round_plan import FederationPlan, RunOutput
 
 _positive = st.floats(min_value=1e-6, max_value=1e6)
@@ -34,6 +34,9 @@ _USER: dict[str, object] = {
 }
 
 
+_SECURE: dict[str, object] = {**_USER, "federation.aggregation": "secure", "federation.devices": 20}
+
+
 @st.composite
 def plans(draw: st.DrawFn) -> FederationPlan:
     cohort = draw(_count)
@@ -50,13 +53,19 @@ def plans(draw: st.DrawFn) -> FederationPlan:
         st.none()
         | st.builds(
             UserPrivacyTerms,
-            mechanism=st.sampled_from(["gaussian", "banded-gaussian"]),
+            mechanism=st.sampled_from(["gaussian", "banded-gaussian", "skellam"]),
             noise_multiplier=_positive,
             participations=_count,
             separation=_count,
         )
     )
-    retried = users_private is None or users_private.mechanism == "gaussian"
+    retried = users_private is None or users_private.mechanism != "banded-gaussian"
+    secure = None
+    if users_private is not None and users_private.mechanism == "skellam":
+        cohort = draw(st.integers(3, 10_000))
+        secure = SecureAggregationTerms(
+            dropout=draw(st.floats(0, 0.2)), corrupt=draw(st.floats(0, 0.2)), part_size=draw(st.integers(20, 1000))
+        )
     return FederationPlan(
         model=ModelConfig(
             name=draw(_name),
@@ -77,9 +86,11 @@ def plans(draw: st.DrawFn) -> FederationPlan:
         ),
         pair_privacy=private,
         user_privacy=users_private,
+        secure_aggregation=secure,
         delta=draw(st.floats(min_value=1e-12, max_value=0.5)),
         rounds=draw(_count),
         cohort_size=cohort,
+        devices=1 if secure is None else cohort,
         sampling="schedule" if users_private is not None else draw(st.sampled_from(["random", "schedule"])),
         minimum_replies=draw(st.integers(min_value=1, max_value=cohort)) if retried else 1,
         attempts=draw(st.integers(1, 100)) if retried else 1,
@@ -136,11 +147,63 @@ def test_a_plan_survives_its_run_configuration(plan: FederationPlan) -> None:
             },
             "federation.sampling",
         ),
+        ({"federation.aggregation": "masked"}, "federation.aggregation"),
+        ({"secure-aggregation.dropout": 0.1}, "secure-aggregation.dropout"),
+        ({**_SECURE, "user-privacy.mechanism": "gaussian"}, "user-privacy.mechanism"),
+        ({**_USER, "user-privacy.mechanism": "skellam"}, "user-privacy.mechanism"),
+        ({**_SECURE, "secure-aggregation.dropout": 0.5}, "secure-aggregation.dropout"),
+        ({**_SECURE, "secure-aggregation.corrupt": -0.1}, "secure-aggregation.corrupt"),
+        ({**_SECURE, "secure-aggregation.corrupt": 0.4}, "secure-aggregation: a cohort of 20"),
+        ({**_SECURE, "secure-aggregation.part-size": 1}, "secure-aggregation.part-size"),
+        ({**_SECURE, "secure-aggregation.part-size": 1001}, "secure-aggregation.part-size"),
+        ({**_SECURE, "secure-aggregation.stage-timeout": 0.0}, "secure-aggregation.stage-timeout"),
+        ({**_SECURE, "federation.devices": 1}, "secure-aggregation: a cohort of 1"),
+        (
+            {
+                **_SECURE,
+                "federation.cohort-size": 1000,
+                "federation.devices": 1000,
+                "secure-aggregation.part-size": 1000,
+                "user-privacy.mechanism": "discrete-gaussian",
+                "user-privacy.noise-multiplier": 0.1,
+            },
+            "user-privacy.mechanism",
+        ),
+        (
+            {
+                "federation.aggregation": "secure",
+                "federation.sampling": "poisson",
+                "federation.devices": 20,
+                "federation.attempts": 1,
+            },
+            "federation.sampling",
+        ),
     ],
 )
 def test_a_bad_key_is_refused_by_its_name(config: dict[str, object], key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         FederationPlan.from_run_config(config)
+
+
+def test_devices_add_skellam_noise_unless_the_plan_says_otherwise() -> None:
+    plan = FederationPlan.from_run_config(_SECURE)
+
+    assert plan.user_privacy is not None
+    assert plan.user_privacy.mechanism == "skellam"
+    assert plan.is_private
+    assert FederationPlan(devices=20, secure_aggregation=SecureAggregationTerms()).is_private
+
+
+def test_the_noise_of_a_full_cohort_is_that_of_its_least_times_the_over_provision() -> None:
+    """A third may vanish and a tenth be corrupt: of 100, 57 must make the noise; of two parts of 50, each 29."""
+    terms = SecureAggregationTerms(dropout=1 / 3, corrupt=0.1)
+    one = FederationPlan(cohort_size=100, devices=100, secure_aggregation=terms)
+    two = replace(one, secure_aggregation=replace(terms, part_size=50))
+
+    assert (one.least_contributors, two.least_contributors) == (57, 29)
+    assert one.over_provision == pytest.approx((100 / 57) ** 0.5)
+    assert two.over_provision == pytest.approx((2 * 50 / 29) ** 0.5)
+    assert (FederationPlan().least_contributors, FederationPlan().over_provision) == (0, 1.0)
 
 
 def test_output_keys_are_the_servers_alone() -> None:
@@ -174,12 +237,12 @@ def test_training_terms_mirror_the_devices_own() -> None:
     assert [item.name for item in fields(PairPrivacyTerms)] == [item.name for item in fields(PairPrivacy)]
 
 
-def test_the_bundles_default_configuration_is_the_default_plan() -> None:
+def test_the_bundles_default_configuration_is_the_default_plan_with_masks() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     groups = project["tool"]["flwr"]["app"]["config"]
     config = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
 
     assert {key: value for key, value in config.items() if not key.startswith("output.")} == (
-        FederationPlan().to_run_config()
+        FederationPlan(devices=20, secure_aggregation=SecureAggregationTerms()).to_run_config()
     )
     assert {key for key in config if key.startswith("output.")} == set(RunOutput(directory="x").to_run_config())

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from server.cli import app
 from shared.messages import TrainRequest
 from shared.round_plan import FederationPlan
-from shared.server_identity import ServerKey, ServerKeyError, is_signed
+from shared.server_identity import ServerKey, is_signed
+from shared.signing_key import SigningKeyError
 
 _REQUEST = TrainRequest(
     run="1" * 32,
@@ -52,12 +53,12 @@ def test_a_key_is_kept_and_shown_without_its_secret(tmp_path: Path) -> None:
 
 def test_a_key_that_cannot_be_used_is_said_to_be_one(tmp_path: Path) -> None:
     file = tmp_path / "server.key"
-    with pytest.raises(ServerKeyError, match="cannot read"):
+    with pytest.raises(SigningKeyError, match="cannot read"):
         ServerKey.load(file)
     file.write_bytes(b"short")
     file.chmod(0o600)
-    with pytest.raises(ServerKeyError, match="holds no server key"):
+    with pytest.raises(SigningKeyError, match="holds no key"):
         ServerKey.load(file)
     file.chmod(0o644)
-    with pytest.raises(ServerKeyError, match="mode to 0600"):
+    with pytest.raises(SigningKeyError, match="mode to 0600"):
         ServerKey.load(file)

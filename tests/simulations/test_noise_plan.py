@@ -27,7 +27,7 @@ def test_every_mechanism_keeps_the_target_it_was_calibrated_for() -> None:
         users=10_000, cohort=800, rounds=6, participations=1, epsilon=1.0, delta=1e4**-1.1, dimension=13_440
     )
 
-    schedule, ftrl, poisson = options
+    schedule, ftrl, poisson, masks = options
     assert schedule.noise_multiplier == pytest.approx(3.41, abs=0.01)
     assert schedule.noise_norm == pytest.approx(3.411 * 13_440**0.5 / 800, rel=1e-3)
     assert schedule.epsilon_everyone <= 1.0
@@ -35,6 +35,9 @@ def test_every_mechanism_keeps_the_target_it_was_calibrated_for() -> None:
     assert ftrl.noise_norm < 0.85 * schedule.noise_norm  # correlated noise partly cancels
     assert poisson.epsilon_model_observer <= 1.0 < poisson.epsilon_everyone
     assert all(option.verdict == "little is lost" for option in (schedule, ftrl))
+    # Four parts of 200 that each make their noise without a third and a tenth; and Rényi's bound for the exact figure.
+    assert masks.epsilon_everyone <= 1.0
+    assert 1.0 < masks.noise_norm / schedule.noise_norm / (4 * 200 / 114) ** 0.5 < 1.12
 
 
 def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
@@ -48,7 +51,7 @@ def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
 
 
 def test_noise_that_cannot_be_drawn_is_said_before_a_run_finds_out() -> None:
-    _, ftrl, _ = plan_noise(
+    _, ftrl, *_ = plan_noise(
         users=10_000, cohort=400, rounds=12, participations=1, epsilon=1.0, delta=1e4**-1.1,
         dimension=shared_parameters("qwen2.5-7b", 4),
     )  # fmt: skip

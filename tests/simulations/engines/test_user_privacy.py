@@ -11,8 +11,8 @@ from flwr.app import Context, Message
 from flwr.serverapp.exception import PrivacyBudgetExhausted
 
 from client.device import InstalledDevice, device_number
-from client.participation import spent
 from client.privacy_ledger import PrivacyLedger
+from client.spending import spent
 from server.ledger import LEDGER_FILE, read_state
 from server.releases import COHORT_KEY_FILE, ReleaseError, RunDirectory, read_rounds
 from server.rounds import TooFewRepliesError, run_rounds
