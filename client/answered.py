@@ -47,9 +47,10 @@ class AnsweredRounds:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._file(request)
         write_private(file, [sealed])
-        for older in self._directory.glob(f"{request.run}-*"):
-            if older != file:
-                older.unlink(missing_ok=True)
+        for other in self._directory.glob(f"{request.run}-*.reply"):
+            _, number, attempt = other.stem.split("-")
+            if (int(number), int(attempt)) < (request.round_number, request.attempt):
+                other.unlink(missing_ok=True)
         return hashlib.sha256(content).hexdigest()
 
     def find(self, request: TrainRequest, digest: str) -> TrainReply:

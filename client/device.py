@@ -193,10 +193,12 @@ class InstalledDevice:
         from client.secure_aggregation import SecureSessions
 
         try:
-            self._open_ledger()
+            ledger = self._open_ledger()
         except LedgerError as error:
             raise DeclinedError(str(error)) from None
-        return SecureSessions(self._ledger / "sessions", device_key=self.noise_key(), identity=self.identity())
+        return SecureSessions(
+            self._ledger / "sessions", device_key=self.noise_key(), identity=self.identity(), ledger=ledger
+        )
 
     def _open_ledger(self) -> PrivacyLedger:
         """A new device's ledger is begun before its noise key: one that has a key and no ledger has lost it."""

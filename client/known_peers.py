@@ -43,7 +43,14 @@ class KnownPeers:
         Raises:
             DeclinedError: it is not, or what is remembered cannot be read.
         """
-        seen, name = self._read(), cohort.name
+        self._check_pins(self._read(), cohort, organiser)
+        try:
+            cohort.check()
+        except EnrolmentError as error:
+            raise DeclinedError(str(error)) from None
+
+    def _check_pins(self, seen: _Seen, cohort: CohortRoster, organiser: str) -> None:
+        name = cohort.name
         wanted = seen.organiser or name.organiser if organiser == FIRST_USE else organiser
         if name.organiser != wanted:
             raise DeclinedError("the cohort was enrolled by another organiser than this device trusts")
@@ -58,14 +65,15 @@ class KnownPeers:
                 raise DeclinedError(
                     f"device {member.number} has another identity than before, in a roster that is no newer"
                 )
-        try:
-            cohort.check()
-        except EnrolmentError as error:
-            raise DeclinedError(str(error)) from None
 
-    def remember(self, cohort: CohortRoster) -> None:
-        """Pins a cohort that was checked. Raises: DeclinedError: it cannot be kept."""
+    def remember(self, cohort: CohortRoster, *, organiser: str) -> None:
+        """Pins a cohort that was checked, if it still is what it should be: others may have been pinned since.
+
+        Raises:
+            DeclinedError: it is not, or it cannot be kept.
+        """
         seen, name = self._read(), cohort.name
+        self._check_pins(seen, cohort, organiser)
         seen.organiser, seen.federation, seen.version = name.organiser, name.federation, name.version
         for member in cohort.members:
             seen.peers[member.number] = (member.identity, name.version)

@@ -81,8 +81,8 @@ class Participation:
                     return self._again(request, same)
                 check_schedule(request, charges)
                 check_total(policy, request.plan, request, charges)
-                if request.cohort is not None and self._peers is not None:
-                    self._peers.remember(request.cohort)
+                if request.cohort is not None and self._peers is not None and policy.secure is not None:
+                    self._peers.remember(request.cohort, organiser=policy.secure.organiser)
                 self._ledger.charge(request)
                 return None
         except (LedgerError, AnsweredError) as error:
@@ -137,6 +137,8 @@ class Participation:
             raise DeclinedError(
                 f"a part of {len(cohort.members)} devices is smaller than the policy's {policy.minimum_cohort}"
             )
+        if len(cohort.members) not in {part.members for part in request.plan.parts()}:
+            raise DeclinedError(f"a part of {len(cohort.members)} devices is not one that the plan has")
         if Member(number=request.device, identity=self._identity) not in cohort.members:
             raise DeclinedError("the cohort does not have this device under its own identity")
         self._peers.check(cohort, organiser=policy.secure.organiser)

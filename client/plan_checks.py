@@ -82,10 +82,10 @@ def check_aggregation(policy: PrivacyPolicy, plan: FederationPlan) -> None:
         return
     if limits is None:
         raise DeclinedError("the policy does not say who enrols the cohorts of secure aggregation")
-    if terms.corrupt < limits.minimum_corrupt_share:
+    bears = min(part.corrupt for part in plan.parts())
+    if bears < limits.corrupt_devices:
         raise DeclinedError(
-            f"the plan bears a share of {terms.corrupt:g} corrupt devices, and the policy asks for "
-            f"{limits.minimum_corrupt_share:g}"
+            f"a cohort bears {bears} devices that work for the server, and the policy expects {limits.corrupt_devices}"
         )
 
 

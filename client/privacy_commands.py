@@ -49,8 +49,10 @@ minimum_noise_multiplier = 0.5
 # as the list of who is in the cohort, so say whose list you believe; until then such plans are declined.
 # [secure]
 # organiser = "<64 hex digits>"         # public key of who enrols devices; "first-use" believes the first it meets
-# minimum_corrupt_share = 0.1           # of a cohort, that may work for the server without your update being lost
-# required = true                       # decline every plan that shows your update to the server
+# corrupt_devices = 1                   # of all that are enrolled, that may work for the server: it picks cohorts, and
+#                                       # may put them all into yours, which must bear as many
+# required = true                       # decline every plan that shows your update to the server; masks alone do not
+#                                       # protect you from sums of almost the same devices: require noise, too (above)
 """
 
 

@@ -8,6 +8,7 @@ answered is no longer known. (Set back together with its anchor, it cannot tell:
     {"kind": "device", "name": ...}     once, when the device is new
     {"kind": "charge", "run": ..., "round": 3, "attempt": 1, "request": ..., "plan": ..., "server": ..., "terms": {...}}
     {"kind": "reply", "run": ..., "round": 3, "attempt": 1, "request": ..., "reply": "<SHA-256 of what is sent>"}
+    {"kind": "stage", "run": ..., "round": 3, "attempt": 1, "stage": "share", "request": ...}   of secure aggregation
 
 Neither holds content: the ledger survives forgetting.
 """
@@ -31,6 +32,7 @@ from shared.privacy import chained_log
 from shared.privacy.chained_log import Chain, ChainError
 from shared.private_files import write_private
 from shared.round_plan import FederationPlan
+from shared.secagg_messages import StageRequest
 
 LEDGER_FILE, ANCHOR_FILE, REFUSALS_FILE = "ledger.jsonl", "ledger.anchor", "declined.jsonl"
 _REFUSALS = 50
@@ -116,6 +118,9 @@ class PrivacyLedger:
         Raises:
             LedgerError: see the class.
         """
+        return _charges(self._entries(), self._file)
+
+    def _entries(self) -> tuple[dict[str, object], ...]:
         with _explained():
             chain = chained_log.read(self._file)
             self._check_anchor(chain)
@@ -124,7 +129,7 @@ class PrivacyLedger:
                 f"{self._file} is gone: this device does not know what it has answered. Put the newest one back; "
                 "without it this device joins nothing"
             )
-        return _charges(chain.entries, self._file)
+        return chain.entries
 
     def charge(self, request: TrainRequest) -> None:
         """Debits a participation: to be called before anything is trained for it. Raises: LedgerError."""
@@ -136,6 +141,21 @@ class PrivacyLedger:
     def record_reply(self, request: TrainRequest, digest: str) -> None:
         """Says what is about to be sent for a charge. Raises: LedgerError."""
         self._add({"kind": "reply", **_name(request), "reply": digest})
+
+    def record_stage(self, request: StageRequest) -> None:
+        """Says that a stage of secure aggregation is about to be answered. Raises: LedgerError."""
+        place = {"run": request.run, "round": request.round_number, "attempt": request.attempt}
+        with self.locked():
+            self._add({"kind": "stage", **place, "stage": request.stage, "request": request.digest()})
+
+    def stages(self, request: StageRequest) -> tuple[str, ...]:
+        """Stages that were answered in the session of a request. Raises: LedgerError: see `charges`."""
+        place = (request.run, request.round_number, request.attempt)
+        return tuple(
+            str(entry["stage"])
+            for entry in self._entries()
+            if entry["kind"] == "stage" and (entry["run"], entry["round"], entry["attempt"]) == place
+        )
 
     def note_refusal(self, run: str, round_number: int, reason: str) -> None:
         """Keeps the last reasons for the user's eyes. They are no part of the ledger, and a full disk loses them."""
@@ -210,6 +230,8 @@ def _charges(entries: tuple[dict[str, object], ...], file: Path) -> tuple[Charge
                     server=str(entry["server"]),
                     reply=None,
                 )
+            elif entry["kind"] == "stage" and place in charges:
+                continue
             elif entry["kind"] == "reply" and charges[place].request == entry["request"]:
                 charges[place] = replace(charges[place], reply=str(entry["reply"]))
             else:

@@ -19,7 +19,7 @@
 
     [secure]                              # without it no secure aggregation is taken part in
     organiser = "<64 hex digits>"         # who enrols the devices of a cohort; or "first-use": whoever was first to
-    minimum_corrupt_share = 0.1           # that a plan must be able to bear
+    corrupt_devices = 1                   # enrolled for the server, for all one knows: a cohort must bear them all
     required = false                      # whether plans that show updates to the server are declined
 
 The device checks the plan that a server proposes against this and against its ledger, with its own accountant. What is
@@ -83,12 +83,13 @@ class SecureLimits:
 
     Attributes:
         organiser: public key of who enrols cohorts, hex; or "first-use".
-        minimum_corrupt_share: of a cohort, that may work for the server without this device's update being lost.
+        corrupt_devices: in the whole roster, that may work for the server. It picks cohorts, and may put all its own
+            into one: every cohort must bear as many.
         required: whether an update may only leave under masks.
     """
 
     organiser: str
-    minimum_corrupt_share: float = 0.0
+    corrupt_devices: int = 1
     required: bool = False
 
 
@@ -175,10 +176,10 @@ def _secure(table: object, where: str) -> SecureLimits | None:
     organiser = said.get("organiser")
     if not isinstance(organiser, str) or not (organiser == FIRST_USE or _PUBLIC_KEY.fullmatch(organiser)):
         raise PolicyError(f"{where}, organiser: must be a public key of 64 hex digits, or {FIRST_USE!r}")
-    share = _number(said, "minimum_corrupt_share", where, default=0.0)
-    if not 0 <= share < 0.5:
-        raise PolicyError(f"{where}, minimum_corrupt_share: must be at least 0 and below 0.5")
-    return SecureLimits(organiser=organiser, minimum_corrupt_share=share, required=_switch(said, "required", where))
+    corrupt = said.get("corrupt_devices", SecureLimits.corrupt_devices)
+    if type(corrupt) is not int or corrupt < 0:
+        raise PolicyError(f"{where}, corrupt_devices: must be an integer of at least 0")
+    return SecureLimits(organiser=organiser, corrupt_devices=corrupt, required=_switch(said, "required", where))
 
 
 def _limits(table: Mapping[str, object], where: str) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """This device's part in secure aggregation: sessions that last from training to the last share, in encrypted files.
 
 A session is on disk before anything of it is sent, and so is every answer: asked again with the same words a device
-says the same bytes, and asked with other words it says nothing, also after a restart. The files lie beside the ledger,
-in the directory that no backup should hold: a device that was set back has lost its session, and is one that vanished.
+says the same bytes, and asked with other words it says nothing, also after a restart. The device's ledger knows what
+was answered: a session that was set back by itself is one that vanished, and with its ledger the ledger's anchor tells.
 When the last share is out, the file holds no secret any more.
 """
 
@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from client.device import DeclinedError
+from client.privacy_ledger import LedgerError, PrivacyLedger
 from shared.messages import TrainRequest
 from shared.plan_sessions import session_of
 from shared.privacy.noise import AesCtrNoise
@@ -37,7 +38,7 @@ from shared.signing_key import SigningKey
 
 _NONCE_BYTES = 12
 _LOCK_SECONDS = 60.0
-_KEPT_SECONDS = 7 * 24 * 3600.0  # of sessions of other runs that never ended
+_KEPT_SECONDS = 7 * 24 * 3600.0  # of sessions that never ended
 
 
 @dataclass(kw_only=True, repr=False)
@@ -83,15 +84,25 @@ class _Kept:
 class SecureSessions:
     """The sessions of one device."""
 
-    def __init__(self, directory: Path, *, device_key: bytes, identity: SigningKey, lasting: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        device_key: bytes,
+        identity: SigningKey,
+        ledger: PrivacyLedger | None = None,
+        lasting: bool = True,
+    ) -> None:
         """Args:
         directory: made with mode 0700 when it is needed.
         device_key: the device's 32 secret bytes; the files' key is derived from it.
         identity: the device's long-term key.
+        ledger: of the device, which a simulated one has none of.
         lasting: whether files outlive a loss of power, and answers their session; a simulation's need not.
         """
         self._directory = directory
         self._identity = identity
+        self._ledger = ledger
         self._lasting = lasting
         info = b"tacit/secure-sessions"
         self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
@@ -117,16 +128,20 @@ class SecureSessions:
 
     def _enter(self, request: TrainRequest, update: NDArray[np.float32]) -> bytes:
         terms, encoding = session_of(request)
+        file = self._file(request.run, request.round_number, request.attempt)
+        if file.exists():
+            kept = self._read(file)
+            if kept.terms == terms:  # two processes trained for one request: what the first has kept, both say
+                return self._session(kept).advertise()
         encoded = encoding.encode(update, AesCtrNoise(secrets.token_bytes(32)))
         session, keys = DeviceSession.begin(
             terms, number=request.device, identity=self._identity.key, entropy=secrets.token_bytes
         )
-        file = self._file(request.run, request.round_number, request.attempt)
         self._write(
             file,
             _Kept(terms=terms, number=request.device, secrets=session.secrets, vector=pack(encoded, terms.bits)),
         )
-        self._tidy(file, request.run)
+        self._end_before(request)
         return keys
 
     def _answer(self, request: StageRequest) -> bytes:
@@ -139,8 +154,11 @@ class SecureSessions:
             before, said = kept.answered[request.stage]
             if before != digest:
                 raise SessionRefusedError("this stage was asked before with other words")
+            self._record(request)
             return said
-        session = DeviceSession(kept.terms, number=kept.number, identity=self._identity.key, secrets=kept.secrets)
+        if self._ledger is not None and request.stage in self._ledger.stages(request):
+            raise SessionRefusedError("this stage was answered, and the session was set back since")
+        session = self._session(kept)
         if request.stage == "share":
             said = session.share(request.body, entropy=secrets.token_bytes)
         elif request.stage == "mask":
@@ -158,13 +176,25 @@ class SecureSessions:
             file.unlink()
         else:
             self._write(file, kept)
+        self._record(request)
         return said
+
+    def _session(self, kept: _Kept) -> DeviceSession:
+        return DeviceSession(kept.terms, number=kept.number, identity=self._identity.key, secrets=kept.secrets)
+
+    def _record(self, request: StageRequest) -> None:
+        """In the ledger, before the answer is sent."""
+        if self._ledger is not None and request.stage not in self._ledger.stages(request):
+            self._ledger.record_stage(request)
 
     def _guarded(self, work: Callable[[], bytes]) -> bytes:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self._directory / "sessions.lock", timeout=_LOCK_SECONDS, mode=0o600):
+                self._tidy()
                 return work()
+        except LedgerError as error:
+            raise DeclinedError(str(error)) from None
         except Timeout:
             raise DeclinedError("another process of this device is at its sessions") from None
         except (SessionRefusedError, ValueError) as error:
@@ -190,12 +220,20 @@ class SecureSessions:
         except (InvalidTag, ValueError, KeyError, TypeError):
             raise SessionRefusedError("the session's file is damaged") from None
 
-    def _tidy(self, newest: Path, run: str) -> None:
-        """A run's older sessions are over, and so is what was left of others long ago: their secrets go."""
+    def _end_before(self, request: TrainRequest) -> None:
+        """A run's earlier sessions are over: their secrets go."""
+        now = (request.round_number, request.attempt)
+        for file in self._directory.glob(f"{request.run}-*.session"):
+            _, number, attempt = file.stem.split("-")
+            if (int(number), int(attempt)) < now:
+                file.unlink(missing_ok=True)
+
+    def _tidy(self) -> None:
+        """What a killed process left half written goes, and what is left of sessions that never ended."""
+        for file in self._directory.glob(".*.session.*"):
+            file.unlink(missing_ok=True)
         for file in self._directory.glob("*.session"):
-            if file == newest:
-                continue
-            if file.name.startswith(f"{run}-") or time.time() - file.stat().st_mtime > _KEPT_SECONDS:
+            if time.time() - file.stat().st_mtime > _KEPT_SECONDS:
                 file.unlink(missing_ok=True)
 
 

@@ -34,12 +34,18 @@ class Cohorts(Protocol):
 class RandomCohorts:
     """n devices without replacement, by a seed that all the engines share; all of them where there are fewer."""
 
-    def __init__(self, plan: FederationPlan) -> None:
+    def __init__(self, plan: FederationPlan, devices: Sequence[int] | None = None) -> None:
+        """Args:
+        devices: to draw from, whoever of them is there; None draws from those that are.
+        """
         self._plan = plan
+        self._devices = devices
 
     def draw(self, roster: Roster, *, round_number: int, attempt: int, place: int) -> list[int]:  # noqa: ARG002
         """See `Cohorts`."""
         size, devices = self._plan.cohort_size, roster.devices
+        if self._devices is not None:
+            size, devices = min(size, self._plan.devices), self._devices
         if size >= len(devices):
             return list(devices)
         generator = stream(f"cohort/{self._plan.seed}/{round_number}/{attempt}")

@@ -134,6 +134,16 @@ class RunDirectory:
         with self._explained("write the ledger in"):
             return self._ledger.ask(round_number, attempt)
 
+    def asked(self, round_number: int) -> int:
+        """The last attempt of a round that was recorded; 0 of none.
+
+        Raises:
+            ReleaseError: the ledger cannot be read.
+        """
+        with self._explained("read the ledger in"):
+            begun = self._begun()
+        return max((attempt for number, attempt in begun.asked if number == round_number), default=0) if begun else 0
+
     def cohort_key(self) -> bytes:
         """The secret of this run's Poisson cohorts, made once, kept while the run lasts.
 

@@ -120,8 +120,16 @@ def _run_round(
 ) -> tuple[ArrayRecord, RoundRecord]:
     began = time.perf_counter()
     failures: list[NodeFailure] = []
-    for attempt in range(1, plan.attempts + 1):
-        if attempt > 1:
+    # Asked again after a crash, devices say the same once more; but whose session has gone on, or was lost, cannot.
+    first = 1 if plan.secure_aggregation is None else directory.asked(number) + 1
+    if first > plan.attempts:
+        raise TooFewRepliesError(
+            f"round {number} was asked {plan.attempts} times, as often as the plan lets it be, and under masks nothing "
+            "is asked twice: the rounds before it are released; start a new run from there, with more "
+            "federation.attempts"
+        )
+    for attempt in range(first, plan.attempts + 1):
+        if attempt > first:
             averaging.roster = call_roll(
                 grid, devices=plan.devices, least=plan.minimum_replies, timeout=plan.round_timeout
             )
@@ -168,7 +176,8 @@ def _open_cohorts(plan: FederationPlan, devices: Sequence[int], directory: RunDi
         return ScheduledCohorts(plan, devices)
     if plan.sampling == "poisson":
         return PoissonCohorts(plan, devices, directory.cohort_key())
-    return RandomCohorts(plan)
+    # A cohort under masks must be as large as planned, whoever has gone since the run began.
+    return RandomCohorts(plan, None if plan.secure_aggregation is None else devices)
 
 
 def _size(messages: Sequence[Message]) -> int:

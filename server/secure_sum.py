@@ -29,6 +29,7 @@ from shared.secagg.session_terms import TermsError
 from shared.secagg_messages import SECURE_STAGE, SecureStage, StageReply, StageRequest
 
 _LOG = logging.getLogger(__name__)
+_LARGEST_ENTRY = 128  # bytes that one member says to or of another
 _AT_ONCE = 1000  # devices whose parts are summed side by side
 
 
@@ -124,6 +125,12 @@ class _Part:
         except (TermsError, SessionAbortedError) as error:
             self.end(error)
 
+    @property
+    def longest_answer(self) -> int:
+        """Bytes of what an honest member says at most: shares for all the others, or its masked vector."""
+        packed = -(-self.terms.dimension * self.terms.bits // 8)
+        return max(packed, _LARGEST_ENTRY * len(self.terms.members))
+
     def end(self, error: Exception) -> None:
         """Gives it up."""
         self.reason, self.waiting = str(error), {}
@@ -163,7 +170,9 @@ def _sum_parts(parts: Sequence[_Part], outcome: SecureSum, *, grid: Grid, timeou
         for device in part.joined:
             if part.reason:
                 outcome.failures[device] = f"its part was lost: {part.reason}"
-            elif device not in outcome.summed:
+            elif device in outcome.summed:  # whatever it did not say afterwards, others said for it
+                outcome.failures.pop(device, None)
+            else:
                 outcome.failures.setdefault(device, "left out of the sum")
 
 
@@ -210,7 +219,7 @@ def _ask(
     for index, reply in exchange_each(grid, messages, timeout=timeout):
         place, device, request = asked[index]
         silent.discard(index)
-        said = _read(reply, request)
+        said = _read(reply, request, most=parts[place].longest_answer)
         if isinstance(said, str):
             outcome.failures[device] = f"{stage}: {said}"
         else:
@@ -220,7 +229,7 @@ def _ask(
         outcome.failures[asked[index][1]] = f"{stage}: timeout"
 
 
-def _read(reply: Message, request: StageRequest) -> bytes | str:
+def _read(reply: Message, request: StageRequest, *, most: int) -> bytes | str:
     """An answer, or why it is none."""
     if reply.has_error():
         return f"flower error {reply.error.code}"
@@ -230,4 +239,6 @@ def _read(reply: Message, request: StageRequest) -> bytes | str:
         return f"invalid reply: {error}"
     if said.status != "answered":
         return said.status
+    if len(said.body) > most:
+        return "invalid reply: longer than it can be"
     return said.body if said.request_digest == request.digest() else "wrong request"

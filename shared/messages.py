@@ -32,6 +32,7 @@ MAX_SHARED_PARAMETERS = 2**28
 
 # Far above any honest figure, and a cohort of them can be averaged.
 _LARGEST_METRIC = 1e12
+_MOST_KEYS = 1024  # bytes
 _VECTOR_ENCODING = "tacit.float32-le"
 _VECTOR = "vector"
 _RUN = re.compile(r"[0-9a-f]{32}")
@@ -227,6 +228,8 @@ class TrainReply:
         check_names("message", record, {"reply"} | (content if trained else set()))
         vector = from_array_record(array_record(record, "update"), dimension=dimension) if "update" in record else None
         keys = cast(bytes, scalars_of(record, "keys", {"keys": bytes})["keys"]) if "keys" in record else b""
+        if len(keys) > _MOST_KEYS:
+            raise MessageError("keys.keys: are longer than any member's")
         metrics = _metrics(record) if "metrics" in record else None
         return cls(
             status=status,

@@ -30,6 +30,9 @@ def most_participations(plan: FederationPlan, *, devices: int, requests: int) ->
     """
     if plan.user_privacy is None:
         return requests  # no device counts for itself: a schedule would be the server's word
+    if plan.secure_aggregation is not None:
+        # Nobody trusts this server: neither its schedule nor its ledger, only the device's own cap.
+        return min(plan.rounds * plan.attempts, plan.user_privacy.participations)
     scheduled = requests
     if plan.sampling == "schedule":
         scheduled = -(-requests * plan.cohort_size // max(devices, 1))
@@ -59,7 +62,11 @@ def _tolerated(plan: FederationPlan) -> Tolerated | None:
     secure = plan.secure_aggregation
     if secure is None:
         return None
-    return Tolerated(contributors=plan.least_contributors, dropout=secure.dropout, corrupt=secure.corrupt)
+    return Tolerated(
+        contributors=plan.least_contributors,
+        dropout=secure.dropout,
+        corrupt=min(part.corrupt for part in plan.parts()),
+    )
 
 
 def plan_guarantees(plan: FederationPlan, *, devices: int, requests: int, releases: int) -> PlanGuarantees:

@@ -31,7 +31,7 @@ from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, Training
 from shared.privacy.discrete_gaussian import LEAST_SUMMED_SIGMA
 from shared.privacy.integer_grid import LEAST_SCALE
 from shared.privacy.mechanisms import Sampling, is_distributed
-from shared.secagg.session_terms import TermsError, choose_threshold, cut_into_parts
+from shared.secagg.session_terms import TermsError, choose_threshold, part_sizes
 
 PrivacyUnit = Literal["none", "pair", "user", "both"]
 
@@ -39,7 +39,28 @@ _OUTPUT = "output."
 _AGGREGATION = "federation.aggregation"
 _LARGEST_SEED = 2**63 - 1
 # Far above any sensible plan: what a lying server may make a device count.
-_MOST = {"rounds": 10**6, "attempts": 100}
+_MOST = {"rounds": 10**6, "attempts": 100, "cohort_size": 10**9, "devices": 10**12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortPart:
+    """The parts of a cohort that have one size.
+
+    Attributes:
+        members, count: devices of each, and how many there are.
+        threshold: t, without whom nothing is revealed.
+        corrupt: m, that may work for the server.
+    """
+
+    members: int
+    count: int
+    threshold: int
+    corrupt: int
+
+    @property
+    def contributors(self) -> int:
+        """Honest devices whose noise is in every sum that can be unmasked, at least."""
+        return self.threshold - self.corrupt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +112,8 @@ class FederationPlan:
     def __post_init__(self) -> None:
         for name in ("rounds", "cohort_size", "devices", "minimum_replies", "attempts"):
             require(getattr(self, name) >= 1, f"federation.{spelled(name)}", "must be at least 1")
-        for name in ("rounds", "attempts"):
-            require(getattr(self, name) <= _MOST[name], f"federation.{name}", f"must be at most {_MOST[name]}")
+        for name, most in _MOST.items():
+            require(getattr(self, name) <= most, f"federation.{spelled(name)}", f"must be at most {most}")
         require(self.clipping_norm >= 1e-30, "federation.clipping-norm", "must be at least 1e-30")
         for name in ("round_timeout", "clipping_norm", "server_learning_rate"):
             value = getattr(self, name)
@@ -155,7 +176,7 @@ class FederationPlan:
             "cohorts must not be smaller than their threshold",
         )
         try:
-            contributors = self.least_contributors
+            contributors = max(part.contributors for part in self.parts())
         except TermsError as error:
             raise ConfigError(f"secure-aggregation: {error}") from None
         if user is not None and user.mechanism == "discrete-gaussian":
@@ -175,7 +196,7 @@ class FederationPlan:
         """
         if self.secure_aggregation is None:
             return 0
-        return min(contributors for _, contributors in self._parts())
+        return min(part.contributors for part in self.parts())
 
     @property
     def over_provision(self) -> float:
@@ -185,19 +206,23 @@ class FederationPlan:
         """
         if self.secure_aggregation is None:
             return 1.0
-        return math.sqrt(sum(size / contributors for size, contributors in self._parts()))
+        return math.sqrt(sum(part.count * part.members / part.contributors for part in self.parts()))
 
-    def _parts(self) -> list[tuple[int, int]]:
-        """Devices, and honest ones of those whose noise can be counted on, of each part of a full cohort."""
+    def parts(self) -> tuple[CohortPart, ...]:
+        """The parts of a full cohort where aggregation is secure, by size; every session has one of these sizes.
+
+        Raises:
+            TermsError: see `least_contributors`.
+        """
         secure = self.secure_aggregation
         if secure is None:
-            return []
-        parts = cut_into_parts(range(min(self.cohort_size, self.devices)), part_size=secure.part_size)
-        found: list[tuple[int, int]] = []
-        for part in parts:
-            threshold, spoilt = choose_threshold(len(part), dropout=secure.dropout, corrupt=secure.corrupt)
-            found.append((len(part), threshold - spoilt))
-        return found
+            return ()
+        sizes = part_sizes(min(self.cohort_size, self.devices), part_size=secure.part_size)
+        found: list[CohortPart] = []
+        for members, count in sizes.items():
+            threshold, corrupt = choose_threshold(members, dropout=secure.dropout, corrupt=secure.corrupt)
+            found.append(CohortPart(members=members, count=count, threshold=threshold, corrupt=corrupt))
+        return tuple(found)
 
     @property
     def privacy_unit(self) -> PrivacyUnit:

@@ -1,7 +1,8 @@
 """What server and devices say to each other while they aggregate securely, to and from Flower's records.
 
 The content of every stage is the bytes of `shared.secagg.layouts`, which know nothing of Flower. Parsing is as strict
-as in `shared.messages`.
+as in `shared.messages`. Stages are not signed by the server: what counts in them is signed by members. Whoever can send
+a device messages and has its peers' keys can use up a stage of its session, and gains nothing but that it vanishes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SecureStage = Literal["share", "mask", "confirm", "reveal"]
 StageStatus = Literal["answered", "bad-request", "declined", "failed"]
 _IDENTITY_BYTES, _SIGNATURE_BYTES = 32, 64
 _RUN = re.compile(r"[0-9a-f]{32}")
-# Of the largest cohort's shares, with room to spare; a masked vector is bounded where its dimension is known.
-_LARGEST_BODY = 2**30
+# Of what a device can be shown, of the largest cohort's keys, with room to spare.
+_LARGEST_BODY = 2**20
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -146,7 +146,11 @@ def _under_masks(
     """
     secure = SecureAggregationTerms()
     plan = FederationPlan(cohort_size=cohort, devices=cohort, secure_aggregation=secure)
-    tolerated = Tolerated(contributors=plan.least_contributors, dropout=secure.dropout, corrupt=secure.corrupt)
+    tolerated = Tolerated(
+        contributors=plan.least_contributors,
+        dropout=secure.dropout,
+        corrupt=min(part.corrupt for part in plan.parts()),
+    )
     noise = noise_for(
         epsilon=epsilon, delta=delta, mechanism="skellam", participations=participations,
         contributors=tolerated.contributors,

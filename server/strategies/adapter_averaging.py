@@ -163,7 +163,7 @@ class AdapterAveraging(Strategy):
         self._cohort = len(cohort)
         self._gone = [device for device in cohort if not self.roster.knows(device)]
         there = [device for device in cohort if self.roster.knows(device)]
-        parts = self._parts(there)
+        parts = self._parts(cohort)  # who is gone is a member that vanished: no part is smaller than planned
         self._asked = [self._ask(server_round, device, parts.get(device)) for device in there]
         self._grid = grid
         return [asked.message for asked in self._asked]

@@ -22,11 +22,11 @@ import numpy as np
 from dp_accounting import ZCDpEvent
 from numpy.typing import NDArray
 
-from shared.privacy.discrete_gaussian import LEAST_SUMMED_SIGMA, DiscreteGaussian
+from shared.privacy.discrete_gaussian import LARGEST_SIGMA, LEAST_SUMMED_SIGMA, DiscreteGaussian
 from shared.privacy.integer_grid import FINENESS, LEAST_SCALE
 from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import NoiseSource
-from shared.privacy.skellam import Skellam
+from shared.privacy.skellam import LARGEST_VARIANCE, SMALLEST_VARIANCE, Skellam
 
 _TYPICAL_ORDER = 16
 
@@ -50,6 +50,10 @@ class NoiseShare:
     def __post_init__(self) -> None:
         if self.contributors < 1 or not self.noise_multiplier > 0:
             raise ValueError("distributed noise needs a contributor, and a noise multiplier above 0")
+        if self.mechanism == "skellam" and not SMALLEST_VARIANCE <= self.variance <= LARGEST_VARIANCE:
+            raise ValueError("a device's part of the noise is so small or so large that there is no table of it")
+        if self.mechanism == "discrete-gaussian" and math.sqrt(self.variance) > LARGEST_SIGMA:
+            raise ValueError("a device's part of the noise is so large that there is no table of it")
         if self.mechanism == "discrete-gaussian" and math.sqrt(self.variance) < LEAST_SUMMED_SIGMA:
             raise ValueError("so little noise a device does not add up to a discrete Gaussian: use Skellam")
 

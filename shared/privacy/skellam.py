@@ -17,7 +17,7 @@ from shared.privacy.noise import NoiseSource
 
 _TAIL = 133 * math.log(2)  # what the table leaves out is less than its rounding
 LARGEST_VARIANCE = 1e10  # a table of some 40 MB, made in a few seconds
-_SMALLEST_VARIANCE = 1e-6
+SMALLEST_VARIANCE = 1e-6
 
 
 class Skellam:
@@ -25,8 +25,8 @@ class Skellam:
 
     def __init__(self, variance: float) -> None:
         """Raises: ValueError: v is not from 1e-6 to `LARGEST_VARIANCE`."""
-        if not _SMALLEST_VARIANCE <= variance <= LARGEST_VARIANCE:
-            raise ValueError(f"the variance must be from {_SMALLEST_VARIANCE:g} to {LARGEST_VARIANCE:g}")
+        if not SMALLEST_VARIANCE <= variance <= LARGEST_VARIANCE:
+            raise ValueError(f"the variance must be from {SMALLEST_VARIANCE:g} to {LARGEST_VARIANCE:g}")
         self.variance = variance
         self.table = _table(variance)
 

@@ -54,18 +54,20 @@ class Tolerated:
 
     Attributes:
         contributors: honest devices whose noise is in every sum at least.
-        dropout, corrupt: shares of a cohort that may vanish, and that may work for the server.
+        dropout: share of a cohort that may vanish.
+        corrupt: enrolled devices that may work for the server. Not a share of them: the server picks cohorts, and may
+            put all its own into one.
     """
 
     contributors: int
     dropout: float
-    corrupt: float
+    corrupt: int
 
     def assumptions(self) -> tuple[str, ...]:
         """In words."""
         return (
-            f"of the devices of a cohort, or of each of its parts, at most a share of {self.corrupt:.3g} work for the "
-            "server or add no noise: whom the organiser enrols decides that",
+            f"of all the devices that the organiser has enrolled at most {self.corrupt} work for the server or add no "
+            "noise, since the server may put them all into one cohort",
             f"no sum that lacks more than a share of {self.dropout:.3g} of them is unmasked, as each device sees to",
             "the masks are Bonawitz et al. (2017) against a malicious server (X25519, Ed25519, AES-256, Shamir)",
         )

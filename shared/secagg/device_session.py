@@ -135,7 +135,7 @@ class DeviceSession:
             mask_secret=entropy(SECRET_BYTES),
         )
         session = cls(terms, number=number, identity=identity, secrets=secrets)
-        return session, session._advertisement().to_bytes()
+        return session, session.advertise()
 
     def share(self, shown: bytes, *, entropy: Entropy) -> bytes:
         """Sealed shares for each member whose keys are shown.
@@ -179,8 +179,8 @@ class DeviceSession:
         secrets, terms = self._at("shared"), self._terms
         if vector.shape != (terms.dimension,) or vector.dtype != np.uint32:
             raise SessionRefusedError("the vector to mask is not of this session")
-        sealed = _parsed(layouts.parse_sealed, handed)
-        advertised = {one.number: one for one in layouts.parse_advertisements(secrets.keys)}
+        sealed = _parsed(layouts.parse_sealed, handed, self._terms)
+        advertised = {one.number: one for one in _parsed(layouts.parse_advertisements, secrets.keys, self._terms)}
         if self._number in sealed or not sealed.keys() <= advertised.keys():
             raise SessionRefusedError("shares were handed on that nobody here has sent")
         if len(sealed) + 1 < terms.threshold:
@@ -203,7 +203,7 @@ class DeviceSession:
             SessionRefusedError: they are too few, hold strangers, or not this device.
         """
         secrets = self._at("masked")
-        survivors = _parsed(layouts.parse_numbers, claimed)
+        survivors = _parsed(layouts.parse_numbers, claimed, self._terms)
         sharers = {*secrets.sealed, self._number}
         if self._number not in survivors or not sharers.issuperset(survivors):
             raise SessionRefusedError("the sum has strangers in it, or not this device")
@@ -222,7 +222,7 @@ class DeviceSession:
             SessionRefusedError: too few have signed, or something else than this device did.
         """
         secrets, terms = self._at("confirmed"), self._terms
-        signatures = _parsed(layouts.parse_signatures, confirmed)
+        signatures = _parsed(layouts.parse_signatures, confirmed, self._terms)
         if not signatures.keys() <= set(secrets.survivors):
             raise SessionRefusedError("the sum was confirmed by members that are not in it")
         if len(signatures) < terms.threshold:
@@ -231,7 +231,7 @@ class DeviceSession:
         for number, signature in signatures.items():
             if not layouts.is_signed(terms.identities[number], signature, statement):
                 raise SessionRefusedError("a member has confirmed another sum")
-        advertised = {one.number: one for one in layouts.parse_advertisements(secrets.keys)}
+        advertised = {one.number: one for one in _parsed(layouts.parse_advertisements, secrets.keys, self._terms)}
         keys = terms.context + hashlib.sha256(secrets.keys).digest()
         shares = {self._number: secrets.own_share}
         for peer, sealed in secrets.sealed.items():
@@ -255,6 +255,10 @@ class DeviceSession:
             raise SessionRefusedError(f"this session is past or before that stage: it is {self.secrets.stage}")
         return self.secrets
 
+    def advertise(self) -> bytes:
+        """This device's keys of the session: the same whenever it is asked."""
+        return self._advertisement().to_bytes()
+
     def _advertisement(self) -> Advertisement:
         secrets, context = self.secrets, self._terms.context
         unsigned = Advertisement(
@@ -266,7 +270,7 @@ class DeviceSession:
         return replace(unsigned, signature=self._identity.sign(unsigned.statement(context)))
 
     def _check_advertisements(self, shown: bytes) -> dict[int, Advertisement]:
-        advertised = {one.number: one for one in _parsed(layouts.parse_advertisements, shown)}
+        advertised = {one.number: one for one in _parsed(layouts.parse_advertisements, shown, self._terms)}
         identities = self._terms.identities
         if not advertised.keys() <= identities.keys():
             raise SessionRefusedError("keys of strangers were shown")
@@ -317,9 +321,9 @@ class DeviceSession:
         )
 
 
-def _parsed(parse: Callable[[bytes], _Parsed], data: bytes) -> _Parsed:
+def _parsed(parse: Callable[..., _Parsed], data: bytes, terms: SessionTerms) -> _Parsed:
     try:
-        return parse(data)
+        return parse(data, most=len(terms.members))
     except LayoutError as error:
         raise SessionRefusedError(str(error)) from None
 

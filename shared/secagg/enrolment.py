@@ -3,7 +3,8 @@
 The roster is signed entry by entry, so that a device that is shown its cohort alone can check every member of it: an
 entry says which federation, which version of the roster, how many it enrols, which device, and its identity. The server
 passes entries on and can make none. What this cannot do is tell people from Sybils: whoever is enrolled a thousand
-times is a thousand devices. That share is the `corrupt` that a plan assumes.
+times is a thousand devices, and the server, which picks cohorts, may put them all into one. So a session is worth
+something while no more than its `corrupt` members are enrolled for the server in the whole roster.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What travels in a session: fixed layouts of bytes, and the statements that devices sign.
 
-Nothing here is believed before it was parsed whole: a length that does not fit, a number twice or out of order is a
-`LayoutError`, and says nothing about the content.
+Nothing here is believed before it was parsed whole: a length that does not fit, more entries than there are members
+(`most`), a number twice or out of order is a `LayoutError`, and says nothing about the content.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ class Advertisement:
 
 def parse_advertisement(data: bytes) -> Advertisement:
     """Raises: LayoutError."""
-    entries = _entries(data, 3 * KEY_BYTES + SIGNATURE_BYTES)
+    entries = _entries(data, 3 * KEY_BYTES + SIGNATURE_BYTES, most=1)
     if len(entries) != 1:
         raise LayoutError("not one member's keys")
     return _advertisement(*entries[0])
 
 
-def parse_advertisements(data: bytes) -> tuple[Advertisement, ...]:
+def parse_advertisements(data: bytes, *, most: int) -> tuple[Advertisement, ...]:
     """Ascending by number. Raises: LayoutError."""
-    return tuple(_advertisement(*entry) for entry in _entries(data, 3 * KEY_BYTES + SIGNATURE_BYTES))
+    return tuple(_advertisement(*entry) for entry in _entries(data, 3 * KEY_BYTES + SIGNATURE_BYTES, most=most))
 
 
 def join_advertisements(advertisements: Iterable[Advertisement]) -> bytes:
@@ -80,19 +80,19 @@ def join_entries(entries: Mapping[int, bytes]) -> bytes:
     return b"".join(_NUMBER.pack(number) + entries[number] for number in sorted(entries))
 
 
-def parse_sealed(data: bytes) -> dict[int, bytes]:
+def parse_sealed(data: bytes, *, most: int) -> dict[int, bytes]:
     """Sealed shares by the member they are for, or from. Raises: LayoutError."""
-    return dict(_entries(data, SEALED_BYTES))
+    return dict(_entries(data, SEALED_BYTES, most=most))
 
 
-def parse_signatures(data: bytes) -> dict[int, bytes]:
+def parse_signatures(data: bytes, *, most: int) -> dict[int, bytes]:
     """Signatures by signer. Raises: LayoutError."""
-    return dict(_entries(data, SIGNATURE_BYTES))
+    return dict(_entries(data, SIGNATURE_BYTES, most=most))
 
 
-def parse_shares(data: bytes) -> dict[int, int]:
+def parse_shares(data: bytes, *, most: int) -> dict[int, int]:
     """Shares by the member whose secret they are of. Raises: LayoutError."""
-    return {number: int.from_bytes(share, "big") for number, share in _entries(data, SHARE_BYTES)}
+    return {number: int.from_bytes(share, "big") for number, share in _entries(data, SHARE_BYTES, most=most)}
 
 
 def join_shares(shares: Mapping[int, int]) -> bytes:
@@ -105,9 +105,9 @@ def join_numbers(numbers: Iterable[int]) -> bytes:
     return b"".join(_NUMBER.pack(number) for number in sorted(numbers))
 
 
-def parse_numbers(data: bytes) -> tuple[int, ...]:
+def parse_numbers(data: bytes, *, most: int) -> tuple[int, ...]:
     """Raises: LayoutError."""
-    return tuple(number for number, _ in _entries(data, 0))
+    return tuple(number for number, _ in _entries(data, 0, most=most))
 
 
 def survivors_statement(context: bytes, *, keys: bytes, sharers: Sequence[int], survivors: Sequence[int]) -> bytes:
@@ -142,9 +142,9 @@ def _advertisement(number: int, body: bytes) -> Advertisement:
     )
 
 
-def _entries(data: bytes, body: int) -> list[tuple[int, bytes]]:
+def _entries(data: bytes, body: int, *, most: int) -> list[tuple[int, bytes]]:
     each = _NUMBER.size + body
-    if len(data) % each:
+    if len(data) % each or len(data) > most * each:  # before anything is taken apart
         raise LayoutError("a message has another length")
     entries: list[tuple[int, bytes]] = []
     for start in range(0, len(data), each):

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from shared.privacy.noise import AesCtrNoise
 
 
+def padded_dimension(dimension: int) -> int:
+    """D, the next power of two."""
+    return 1 << (dimension - 1).bit_length()
+
+
 class HadamardRotation:
     """Rotates (d,) into (D,), D the next power of two, and back."""
 
@@ -28,7 +33,7 @@ class HadamardRotation:
         if dimension < 1:
             raise ValueError("a rotation needs a dimension of at least 1")
         self._dimension = dimension
-        self.padded = 1 << (dimension - 1).bit_length()
+        self.padded = padded_dimension(dimension)
         words = AesCtrNoise(hashlib.sha256(b"tacit/rotation/" + seed).digest()).words(self.padded // 64 + 1)
         bits = np.unpackbits(words.view(np.uint8))[: self.padded]
         self._signs = 1.0 - 2.0 * bits.astype(np.float64)

@@ -79,7 +79,7 @@ class ServerSession:
         sealed: dict[int, dict[int, bytes]] = {}
         for number, said in shared.items():
             try:
-                shares = layouts.parse_sealed(said)
+                shares = layouts.parse_sealed(said, most=len(self._terms.members))
             except LayoutError:
                 continue
             if number in self._advertised and shares.keys() == self._advertised.keys() - {number}:
@@ -149,7 +149,7 @@ class ServerSession:
             if number not in self._added:
                 continue
             try:
-                shares[number] = layouts.parse_shares(said)
+                shares[number] = layouts.parse_shares(said, most=len(self._terms.members))
             except LayoutError:
                 continue
         self._check_enough("unmasking", shares)

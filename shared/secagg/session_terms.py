@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -107,9 +108,9 @@ def choose_threshold(members: int, *, dropout: float, corrupt: float) -> tuple[i
     Raises:
         TermsError: that many cannot be spared in so small a cohort.
     """
-    # A share like 0.1 is a little more or less than it looks.
-    spoilt = int(corrupt * members + 1e-9)
-    threshold = members - int(dropout * members + 1e-9)
+    # A share like 0.1 is a little more or less than it looks. Who may be corrupt is rounded up, who may vanish down.
+    spoilt = math.ceil(corrupt * members - 1e-9)
+    threshold = members - math.floor(dropout * members + 1e-9)
     if 2 * threshold <= members + spoilt or threshold < spoilt + 2:
         raise TermsError(
             f"a cohort of {members} cannot do without {members - threshold} members and bear {spoilt} corrupt ones: "
@@ -120,15 +121,23 @@ def choose_threshold(members: int, *, dropout: float, corrupt: float) -> tuple[i
 
 def cut_into_parts(devices: Sequence[int], *, part_size: int) -> list[tuple[int, ...]]:
     """A cohort as parts of nearly equal size, none above `part_size`; what is near stays together."""
-    count = -(-len(devices) // part_size)
-    size, larger = divmod(len(devices), max(count, 1))
     parts: list[tuple[int, ...]] = []
     start = 0
-    for place in range(count):
-        end = start + size + (place < larger)
-        parts.append(tuple(devices[start:end]))
-        start = end
+    for size, count in part_sizes(len(devices), part_size=part_size).items():
+        for _ in range(count):
+            parts.append(tuple(devices[start : start + size]))
+            start += size
     return parts
+
+
+def part_sizes(devices: int, *, part_size: int) -> dict[int, int]:
+    """How many parts of which size a cohort is cut into, the larger first: one or two sizes, that differ by one."""
+    count = -(-devices // part_size)
+    if count == 0:
+        return {}
+    size, larger = divmod(devices, count)
+    sizes = {size + 1: larger, size: count - larger}
+    return {size: number for size, number in sizes.items() if number}
 
 
 def model_digest(*, spec: str, base: str, vector: NDArray[np.float32]) -> str:

@@ -20,7 +20,7 @@ from shared.privacy.integer_grid import LEAST_SCALE, IntegerGrid
 from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import NoiseSource
 from shared.secagg.modulus import bits_for_rotated_sum, bits_for_sum, to_modulus
-from shared.secagg.rotation import HadamardRotation
+from shared.secagg.rotation import HadamardRotation, padded_dimension
 
 _FINE_SCALE = 2.0**16  # without noise: rounding adds less than 1e-3 C to the largest adapter's update
 
@@ -60,7 +60,7 @@ class SumEncoding:
     def grid(self) -> IntegerGrid:
         """How they become integers."""
         return IntegerGrid(
-            dimension=self.dimension if self.rotation is None else self.rotation.padded,
+            dimension=self.dimension if self.rotation_seed is None else padded_dimension(self.dimension),
             clipping_norm=self.clipping_norm,
             least_scale=_FINE_SCALE if self.mechanism is None else LEAST_SCALE,
         )
@@ -80,7 +80,7 @@ class SumEncoding:
     @cached_property
     def bits(self) -> int:
         """b of the modulus."""
-        width = bits_for_sum if self.rotation is None else bits_for_rotated_sum
+        width = bits_for_sum if self.rotation_seed is None else bits_for_rotated_sum
         return width(
             vectors=self.members,
             dimension=self.grid.dimension,

@@ -178,7 +178,7 @@ def _one_device(members: int, dimension: int) -> dict[str, float]:
     session, own = clock("keys", DeviceSession.begin, terms, number=0, identity=identities[0], entropy=os.urandom)
     advertised = [layouts.parse_advertisement(said) for said in (own, *(said for _, said in began))]
     keys = layouts.join_advertisements(advertised)
-    shared = layouts.parse_sealed(clock("share", session.share, keys, entropy=os.urandom))
+    shared = layouts.parse_sealed(clock("share", session.share, keys, entropy=os.urandom), most=members)
     handed = layouts.join_entries(
         {
             peer: _sealed_for_the_first(one, advertised[0], terms, peer, keys)

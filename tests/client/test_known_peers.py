@@ -28,7 +28,7 @@ def _cohort(
 def _met(path: Path, cohort: CohortRoster, organiser: str = ORGANISER.public) -> KnownPeers:
     peers = KnownPeers(path)
     peers.check(cohort, organiser=organiser)
-    peers.remember(cohort)
+    peers.remember(cohort, organiser=organiser)
     return KnownPeers(path)
 
 
@@ -76,6 +76,15 @@ def test_a_roster_that_is_older_than_one_that_was_seen_is_refused(tmp_path: Path
         peers.check(_cohort(version=5, federation="else"), organiser=ORGANISER.public)
 
 
+def test_a_request_that_was_checked_before_a_newer_roster_was_met_sets_nothing_back(tmp_path: Path) -> None:
+    older = KnownPeers(tmp_path)
+    older.check(_cohort(version=3), organiser=ORGANISER.public)
+    _met(tmp_path, _cohort(version=4))
+
+    with pytest.raises(DeclinedError, match="version 3, and version 4 was seen"):
+        older.remember(_cohort(version=3), organiser=ORGANISER.public)
+
+
 def test_a_cohort_that_was_not_signed_is_refused(tmp_path: Path) -> None:
     cohort = _cohort()
     forged = replace(cohort, entries=(replace(cohort.entries[0], signature="0" * 128), *cohort.entries[1:]))
@@ -94,4 +103,4 @@ def test_a_damaged_memory_joins_nothing(tmp_path: Path, content: str) -> None:
 
 def test_a_cohort_that_cannot_be_remembered_is_declined(tmp_path: Path) -> None:
     with pytest.raises(DeclinedError, match="cannot be remembered"):
-        KnownPeers(tmp_path / "nowhere").remember(_cohort())
+        KnownPeers(tmp_path / "nowhere").remember(_cohort(), organiser=FIRST_USE)

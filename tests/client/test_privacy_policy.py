@@ -37,10 +37,10 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
 
 
 def test_whom_to_aggregate_with_is_read(tmp_path: Path) -> None:
-    text = f'{_GOOD}[secure]\norganiser = "{"ab" * 32}"\nminimum_corrupt_share = 0.2\nrequired = true\n'
+    text = f'{_GOOD}[secure]\norganiser = "{"ab" * 32}"\ncorrupt_devices = 3\nrequired = true\n'
 
     assert PrivacyPolicy.load(_file(tmp_path, text)).secure == SecureLimits(
-        organiser="ab" * 32, minimum_corrupt_share=0.2, required=True
+        organiser="ab" * 32, corrupt_devices=3, required=True
     )
 
 
@@ -70,7 +70,8 @@ def test_whom_to_aggregate_with_is_read(tmp_path: Path) -> None:
         ("[secure]", "organiser"),
         ("[secure]\norganiser = 'a'", "organiser"),
         ("[secure]\norganiser = 3", "organiser"),
-        ("[secure]\norganiser = 'first-use'\nminimum_corrupt_share = 0.5", "minimum_corrupt_share"),
+        ("[secure]\norganiser = 'first-use'\ncorrupt_devices = -1", "corrupt_devices"),
+        ("[secure]\norganiser = 'first-use'\ncorrupt_devices = 0.1", "corrupt_devices"),
         ("[secure]\norganiser = 'first-use'\nrequired = 1", "required"),
         ("[secure]\norganiser = 'first-use'\nrequire = true", "unknown keys"),
         ("not toml", "not TOML"),

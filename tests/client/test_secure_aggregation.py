@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from client.device import DeclinedError
+from client.privacy_ledger import PrivacyLedger
 from client.secure_aggregation import SecureSessions
 from shared.messages import TrainRequest
 from shared.plan_sessions import session_of
@@ -183,15 +185,81 @@ def test_a_new_round_ends_the_sessions_before_it(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_same_request_entered_again_has_other_keys_and_other_noise(tmp_path: Path) -> None:
-    """Nothing of the first had left, or it would have been answered from what is kept."""
-    sessions = _sessions(tmp_path, 1)
-    file = tmp_path / "1" / f"{RUN}-1-1.session"
-    first = sessions.enter(_request(1), UPDATE)
-    vector = sessions._read(file).vector
+def test_two_processes_that_trained_for_one_request_enter_one_session(tmp_path: Path) -> None:
+    """The second must not take the keys from under the first, whose reply may have been sent."""
+    _, shown = _entered(tmp_path)
+    said = _sessions(tmp_path, 1).answer(_stage(1, "share", shown[1]))
+    keys = _sessions(tmp_path, 1).enter(_request(1), 2 * UPDATE)
 
-    assert sessions.enter(_request(1), UPDATE) != first
-    assert sessions._read(file).vector != vector
+    assert keys in shown[1]
+    assert _sessions(tmp_path, 1).answer(_stage(1, "share", shown[1])) == said
+
+
+def test_sessions_have_keys_and_noise_of_their_own(tmp_path: Path) -> None:
+    vectors, keys = set(), set()
+    for name in "abc":
+        sessions = _sessions(tmp_path / name, 1)
+        keys.add(sessions.enter(_request(1), UPDATE))
+        vectors.add(sessions._read(tmp_path / name / "1" / f"{RUN}-1-1.session").vector)
+
+    assert len(keys) == len(vectors) == 3
+
+
+def _with_ledger(path: Path) -> SecureSessions:
+    """Device 1 as it is installed: what it answers is in its ledger, too."""
+    ledger = PrivacyLedger(directory=path / "1", anchor_directory=path / "state")
+    (path / "state").mkdir(parents=True, exist_ok=True)
+    ledger.begin()
+    return SecureSessions(path / "1", device_key=bytes([1]) * 32, identity=SigningKey(identity(1)), ledger=ledger)
+
+
+def test_a_session_that_was_set_back_says_nothing_more(tmp_path: Path) -> None:
+    """With an older file it would confirm another sum than it did, and give out the other half of the shares."""
+    _, shown = _entered(tmp_path)
+    file = tmp_path / "1" / f"{RUN}-1-1.session"
+    older = file.read_bytes()
+    said = _with_ledger(tmp_path).answer(_stage(1, "share", shown[1]))
+    newer = file.read_bytes()
+
+    file.write_bytes(older)
+    with pytest.raises(DeclinedError, match="set back"):
+        _with_ledger(tmp_path).answer(_stage(1, "share", shown[1]))
+    file.write_bytes(newer)
+    assert _with_ledger(tmp_path).answer(_stage(1, "share", shown[1])) == said
+    ledger = tmp_path / "1" / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(DeclinedError, match="set back"):
+        _with_ledger(tmp_path).answer(_stage(1, "share", shown[1]))
+
+
+def test_an_answer_that_was_kept_and_not_yet_recorded_is_recorded_before_it_is_sent(tmp_path: Path) -> None:
+    """Killed in between, the device had sent nothing."""
+    _, shown = _entered(tmp_path)
+    said = _sessions(tmp_path, 1).answer(_stage(1, "share", shown[1]))  # as far as the file, and not to the ledger
+
+    assert _with_ledger(tmp_path).answer(_stage(1, "share", shown[1])) == said
+    ledger = PrivacyLedger(directory=tmp_path / "1", anchor_directory=tmp_path / "state")
+    assert ledger.stages(_stage(1, "share", b"")) == ("share",)
+
+
+def test_an_earlier_attempt_that_is_entered_late_ends_no_later_one(tmp_path: Path) -> None:
+    sessions = _sessions(tmp_path, 1)
+    for attempt in (2, 1):
+        sessions.enter(_request(1, attempt=attempt), UPDATE)
+
+    assert (tmp_path / "1" / f"{RUN}-1-2.session").exists()
+
+
+def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
+    _, shown = _entered(tmp_path)
+    (tmp_path / "1" / f".{RUN}-1-1.session.abcd").write_bytes(b"half a file")
+    old = tmp_path / "1" / f"{'3' * 32}-1-1.session"
+    old.write_bytes(b"a session of last month")
+    os.utime(old, (0, 0))
+    _sessions(tmp_path, 1).answer(_stage(1, "share", shown[1]))
+
+    left = [file.name for file in (tmp_path / "1").iterdir() if ".session" in file.name]
+    assert left == [f"{RUN}-1-1.session"]
 
 
 @pytest.mark.parametrize(

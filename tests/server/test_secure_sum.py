@@ -17,6 +17,7 @@ from server.releases import read_rounds
 from server.rounds import TooFewRepliesError
 from server.secure_sum import Enrolment
 from shared.flat_config import ConfigError
+from shared.messages import TrainRequest
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
 from shared.round_plan import FederationPlan, RunOutput
 from shared.secagg.enrolment import EnrolmentError, enrol
@@ -43,6 +44,7 @@ class _Grid(InlineGrid):
         self.vanish, self.change = vanish, change
         self.wire: list[bytes] = []
         self.updates: list[bytes] = []
+        self.requests: list[TrainRequest] = []
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         pushed = list(messages)
@@ -51,6 +53,8 @@ class _Grid(InlineGrid):
             stage, device = "train", message.metadata.dst_node_id - 2
             if message.metadata.message_type == SECURE_STAGE:
                 stage = StageRequest.from_record(message.content).stage
+            else:
+                self.requests.append(TrainRequest.from_record(message.content))
             self.wire += [part for one in (message, self._replies[identity]) for part in pack(one).objects.values()]
             if "update" in self._replies[identity].content:
                 self.updates.append(self._replies[identity].content.array_records["update"]["vector"].data)
@@ -70,6 +74,7 @@ def _run(
     vanish: Mapping[str, set[int]] | None = None,
     change: Change | None = None,
     enrolment: Enrolment | None = None,
+    resume: bool = False,
 ) -> _Grid:
     population = FewDevices(devices=of.devices)
     devices = open_population(population, directory=directory, private=of.is_private)
@@ -79,7 +84,7 @@ def _run(
         node_id=SUPERLINK_NODE_ID,
         node_config={},
         state=RecordDict(),
-        run_config=of.to_run_config() | RunOutput(directory=str(directory)).to_run_config(),
+        run_config=of.to_run_config() | RunOutput(directory=str(directory), resume=resume).to_run_config(),
     )
     build_server_app(enrolment=enrolment or SimulatedEnrolment(devices))(grid, context)
     return grid
@@ -129,6 +134,50 @@ def test_too_few_at_any_stage_release_nothing_and_the_ledger_has_the_charge(
     assert state is not None
     assert (state.asked, state.released) == (((1, 1),), ())
     assert not read_rounds(tmp_path)
+
+
+class _CutError(RuntimeError):
+    """A server that was killed."""
+
+
+def _cut(stage: str, _device: int, said: bytes) -> bytes:
+    if stage == "confirm":
+        raise _CutError
+    return said
+
+
+def test_a_round_that_was_cut_short_is_asked_as_another_attempt(tmp_path: Path) -> None:
+    """Its devices have answered stages that they will not answer in other words, and new ones may have vanished."""
+    of = replace(_plan(), attempts=2)
+    _run(replace(of, secure_aggregation=None), tmp_path / "plain", vanish={"train": {1}})
+    with pytest.raises(_CutError):
+        _run(of, tmp_path / "secure", change=_cut)
+    _run(of, tmp_path / "secure", vanish={"mask": {1}}, resume=True)
+
+    _same(tmp_path / "plain", tmp_path / "secure")
+    state = read_state(tmp_path / "secure" / LEDGER_FILE)
+    assert state is not None
+    assert (state.asked, state.released) == (((1, 1), (1, 2)), (1,))
+
+
+def test_a_round_whose_attempts_are_used_up_says_so_and_asks_nobody(tmp_path: Path) -> None:
+    with pytest.raises(_CutError):
+        _run(_plan(), tmp_path, change=_cut)
+
+    with pytest.raises(TooFewRepliesError, match=r"asked 1 times.*start a new run"):
+        _run(_plan(), tmp_path, resume=True)
+    state = read_state(tmp_path / LEDGER_FILE)
+    assert state is not None
+    assert state.asked == ((1, 1),)
+
+
+def test_a_device_that_has_gone_is_one_that_vanished_and_parts_stay_as_planned(tmp_path: Path) -> None:
+    """What the devices check is the plan's own number."""
+    grid = _run(_plan(), tmp_path, vanish={"train": {0}})
+    sizes = {len(one.cohort.members) for one in grid.requests if one.cohort is not None}
+
+    assert sizes == {6}
+    assert read_rounds(tmp_path)[0].replies == 5
 
 
 def test_a_part_that_is_lost_leaves_the_other_parts_sum(tmp_path: Path) -> None:

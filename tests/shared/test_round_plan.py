@@ -157,6 +157,8 @@ def test_a_plan_survives_its_run_configuration(plan: FederationPlan) -> None:
         ({**_SECURE, "secure-aggregation.part-size": 1}, "secure-aggregation.part-size"),
         ({**_SECURE, "secure-aggregation.part-size": 1001}, "secure-aggregation.part-size"),
         ({**_SECURE, "secure-aggregation.stage-timeout": 0.0}, "secure-aggregation.stage-timeout"),
+        ({"federation.cohort-size": 10**9 + 1}, "federation.cohort-size"),
+        ({"federation.devices": 10**12 + 1}, "federation.devices"),
         ({**_SECURE, "federation.devices": 1}, "secure-aggregation: a cohort of 1"),
         (
             {
@@ -201,6 +203,8 @@ def test_the_noise_of_a_full_cohort_is_that_of_its_least_times_the_over_provisio
     two = replace(one, secure_aggregation=replace(terms, part_size=50))
 
     assert (one.least_contributors, two.least_contributors) == (57, 29)
+    uneven = replace(two, cohort_size=95)
+    assert [(part.members, part.count) for part in uneven.parts()] == [(48, 1), (47, 1)]
     assert one.over_provision == pytest.approx((100 / 57) ** 0.5)
     assert two.over_provision == pytest.approx((2 * 50 / 29) ** 0.5)
     assert (FederationPlan().least_contributors, FederationPlan().over_provision) == (0, 1.0)

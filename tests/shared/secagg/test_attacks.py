@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -78,12 +79,12 @@ def test_strangers_are_refused_wherever_they_turn_up() -> None:
     of_stranger = terms((1, 4, 5, 7))
     _, said = DeviceSession.begin(of_stranger, number=7, identity=identity(7), entropy=os.urandom)
     with pytest.raises(SessionRefusedError, match="strangers"):
-        _shares(cohort, 1, advertised | {7: layouts.parse_advertisement(said)})
+        _shares(cohort, 1, {n: advertised[n] for n in (1, 4, 5)} | {7: layouts.parse_advertisement(said)})
 
     cohort = Cohort(terms())
     shown = cohort.confirmed()
     with pytest.raises(SessionRefusedError, match="not in it"):
-        cohort.sessions[1].reveal(shown[1] + layouts.join_entries({11: bytes(64)}))
+        cohort.sessions[1].reveal(shown[1][:-72] + layouts.join_entries({11: bytes(64)}))
 
 
 def test_a_device_under_another_identity_enters_no_session() -> None:
@@ -268,6 +269,19 @@ def test_damaged_messages_are_refused_and_never_half_believed(data: st.DataObjec
     assert np.array_equal(total, expected) or np.array_equal(total, everyone)
 
 
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_messages_with_more_entries_than_members_are_not_taken_apart(stage: str) -> None:
+    size = {"share": 168, "mask": 8 + layouts.SEALED_BYTES, "confirm": 8, "reveal": 72}[stage]
+    many = b"".join(number.to_bytes(8, "big") + bytes(size - 8) for number in range(100_000))
+    tracemalloc.start()
+    try:
+        reason = _tampered(stage, lambda _: many)
+        assert "another length" in str(reason)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("what", ["truncated", "of a stranger's secret", "wrong", "out of the field"])
 def test_forged_shares_end_the_session_and_name_the_stage(what: str) -> None:
     cohort = Cohort(terms(range(1, 5), threshold=4, corrupt=1))
@@ -275,7 +289,7 @@ def test_forged_shares_end_the_session_and_name_the_stage(what: str) -> None:
     def forge(stage: str, number: int, said: bytes) -> bytes:
         if (stage, number) != ("reveal", 3):
             return said
-        shares = layouts.parse_shares(said)
+        shares = layouts.parse_shares(said, most=4)
         if what == "truncated":
             return said[:-1]
         if what == "of a stranger's secret":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy import stats
 from shared.secagg.device_session import DeviceSecrets, DeviceSession
 from shared.secagg.modulus import unpack
 from shared.secagg.server_session import SessionAbortedError
-from shared.secagg.session_terms import TermsError, choose_threshold
+from shared.secagg.session_terms import TermsError, choose_threshold, cut_into_parts, part_sizes
 from tests.secagg import STAGES, Cohort, changed, identity, terms
 
 
@@ -114,12 +115,27 @@ def test_no_secret_is_ever_on_the_wire_and_no_share_in_clear_before_the_end() ->
     cohort.ask("reveal", shown, lambda number, request: cohort.sessions[number].reveal(request))
 
 
+@given(st.integers(0, 5000), st.integers(2, 1000))
+def test_parts_are_as_even_as_can_be_and_counting_them_is_cutting_them(devices: int, part_size: int) -> None:
+    cohort = tuple(range(devices))
+    parts = cut_into_parts(cohort, part_size=part_size)
+
+    assert tuple(itertools.chain(*parts)) == cohort
+    assert Counter(map(len, parts)) == Counter(part_sizes(devices, part_size=part_size))
+    assert len(parts) == -(-devices // part_size)
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_cohort_that_no_memory_holds_is_counted_at_once() -> None:
+    assert sum(size * count for size, count in part_sizes(10**12, part_size=200).items()) == 10**12
+
+
 @pytest.mark.parametrize("size", [4, 5, 10, 50, 100, 1000])
 def test_a_third_may_vanish_and_a_tenth_may_be_corrupt(size: int) -> None:
     threshold, corrupt = choose_threshold(size, dropout=1 / 3, corrupt=0.1)
 
     assert threshold == size - size // 3
-    assert corrupt == size // 10
+    assert corrupt == -(-size // 10)
     terms(range(size), threshold=threshold, corrupt=corrupt)
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from flwr.app import Context
 
-from client.device import InstalledDevice, device_number
+from client.device import DeclinedError, InstalledDevice, device_number
 from client.known_peers import PEERS_FILE
-from client.privacy_ledger import PrivacyLedger
+from client.privacy_ledger import Charge, PrivacyLedger
 from client.spending import spent
 from server.ledger import LEDGER_FILE
 from server.releases import RunDirectory, read_rounds
 from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import attach_adapter
 from shared.language_model import load_language_model
+from shared.messages import TrainRequest
+from shared.plan_guarantees import plan_guarantees, planned_guarantees
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
 from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
@@ -36,6 +38,7 @@ from tests.federation import MARKER, FewDevices, adapter_vector, plan
 
 _ORGANISER = SigningKey.from_bytes(bytes([7]) * 32)
 _SECURE = SecureAggregationTerms(stage_timeout=20.0)
+_PARTS = replace(_SECURE, dropout=0.0, corrupt=0.0, part_size=3)
 _POLICY = """
 delta = 1e-6
 require = "user"
@@ -45,7 +48,7 @@ max_epsilon_per_run = 8.0
 max_epsilon_in_total = 8.0
 [secure]
 organiser = "{organiser}"
-minimum_corrupt_share = {corrupt}
+corrupt_devices = {corrupt}
 required = true
 """
 
@@ -64,7 +67,7 @@ class _Installed:
     root: Path
     organiser: str = _ORGANISER.public
     cohort: int = 6
-    corrupt: float = 0.1
+    corrupt: int = 1
 
     def __call__(self, context: Context) -> InstalledDevice:
         return self.device(device_number(context))
@@ -137,8 +140,8 @@ def test_installed_devices_that_trust_no_server_take_part_and_both_sides_count_t
     [
         ({"organiser": SigningKey.from_bytes(bytes([8]) * 32).public}, {}, "another organiser"),
         ({"cohort": 7}, {}, "smaller than the policy's 7"),
-        ({"cohort": 4}, {"secure_aggregation": replace(_SECURE, dropout=0.0, part_size=3)}, "part of 3 devices"),
-        ({"corrupt": 0.2}, {}, "bears a share of 0.1 corrupt"),
+        ({"cohort": 4, "corrupt": 0}, {"secure_aggregation": _PARTS}, "part of 3 devices"),
+        ({"corrupt": 2}, {}, "bears 1 devices that work for the server, and the policy expects 2"),
         (
             {},
             {
@@ -158,6 +161,50 @@ def test_a_policy_that_asks_for_more_declines(
 
     assert reason in installed.ledger(0).refusals()[-1][2]
     assert installed.ledger(0).charges() == ()
+
+
+def test_a_cohort_smaller_than_the_plan_has_is_declined_whatever_its_threshold(tmp_path: Path) -> None:
+    """A server that wants one device's update asks it together with one of its own."""
+    devices = _Installed(root=tmp_path / "devices", cohort=1)
+    of, roster = _private(), devices.roster()
+    adapted = attach_adapter(load_language_model(of.model), of.adapter)
+    for members in ((0, 1), (0, 1, 2, 3, 4)):
+        request = TrainRequest(
+            run="1" * 32, device=0, round_number=1, attempt=1, plan=of, spec_digest=adapted.spec.digest(),
+            base_fingerprint=adapted.spec.base_fingerprint, training_seed=0, vector=adapted.read(),
+            cohort=roster.cohort(members, part=0),
+        )  # fmt: skip
+        with pytest.raises(DeclinedError, match=f"a part of {len(members)} devices is not one that the plan has"):
+            devices.device(0).gate().check(request)
+    assert devices.ledger(0).charges() == ()
+
+
+def test_what_is_stated_is_what_devices_enforce_and_not_the_servers_schedule() -> None:
+    """The server may ask one device in every round, whatever its schedule says: only the device's own cap counts."""
+    terms = UserPrivacyTerms(mechanism="skellam", noise_multiplier=2.0, participations=5)
+    of = replace(_private(), user_privacy=terms, rounds=5, cohort_size=10, devices=100)
+    devices_own = spent([_charge(of, number) for number in range(1, 6)], delta=of.delta).user
+
+    stated = planned_guarantees(of).user
+    assert stated is not None
+    assert stated.epsilon_server == pytest.approx(devices_own)
+    assert "at most 5 times" in stated.sentence()
+    after_one_round = plan_guarantees(of, devices=100, requests=1, releases=1).user
+    assert after_one_round is not None
+    assert after_one_round.epsilon_server == pytest.approx(devices_own)
+
+
+def _charge(of: FederationPlan, number: int) -> Charge:
+    return Charge(
+        run="1" * 32,
+        round_number=number,
+        attempt=1,
+        request="",
+        plan_digest=of.digest(),
+        plan=of,
+        server="",
+        reply=None,
+    )
 
 
 def test_a_roster_that_is_set_back_between_runs_is_declined(tmp_path: Path) -> None:
@@ -209,7 +256,8 @@ def test_workers_that_share_devices_sum_as_one_process_does(tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_rays_actors_sum_as_one_process_does(tmp_path: Path) -> None:
-    of, population = _private(user_privacy=None, sampling="random"), FewDevices(devices=6)
+    # Ray takes long to start where others work.
+    of, population = _private(user_privacy=None, sampling="random", round_timeout=300.0), FewDevices(devices=6)
     run_inline(of, population, directory=tmp_path / "inline", processes=0)
     run_ray(of, population, directory=tmp_path / "ray", processes=2)
 
