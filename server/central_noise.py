@@ -23,7 +23,7 @@ from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.integer_grid import IntegerGrid
 from shared.privacy.mechanisms import SumMechanism, is_distributed
 from shared.privacy.noise import AesCtrNoise, NoiseSource
-from shared.privacy.rounded_gaussian import RoundedGaussian
+from shared.privacy.rounded_gaussian import rounded_gaussian
 from shared.round_plan import FederationPlan
 
 NOISE_STATE_FILE = "central-noise.safetensors"
@@ -46,12 +46,13 @@ class CentralGaussian:
         """Raises: ValueError: so much or so little noise that the grid does not hold it."""
         self._grid = grid
         self._new_noise = new_noise
-        self._gaussian = RoundedGaussian(terms.noise_multiplier * grid.norm_bound)
+        self._sigma = terms.noise_multiplier * grid.norm_bound
+        self._gaussian = rounded_gaussian(self._sigma)
 
     @property
     def noise_std(self) -> float:
         """On one coordinate of the sum, in the updates' units."""
-        return float(self._grid.decode(np.array([self._gaussian.sigma]))[0])
+        return float(self._grid.decode(np.array([self._sigma]))[0])
 
     def release(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
         """(d,) the updates' sum with its noise; of noise alone if there are none."""
@@ -91,7 +92,8 @@ class CentralBandedGaussian:
         self._new_noise = new_noise
         self._state_file = state_file
         sensitivity = self._factor.sensitivity(terms.participations) * grid.norm_bound
-        self._gaussian = RoundedGaussian(terms.noise_multiplier * sensitivity)
+        self._sigma = terms.noise_multiplier * sensitivity
+        self._gaussian = rounded_gaussian(self._sigma)
         self._growth = self._factor.noise_growth(rounds)
         self._sums: list[NDArray[np.int64]] = []
         self._estimates: list[NDArray[np.float64]] = []
@@ -103,7 +105,7 @@ class CentralBandedGaussian:
     def noise_std(self) -> float:
         """On one coordinate of the last sum released (the first, before any), in the updates' units."""
         last = max(self._released - 1, 0)
-        return float(self._grid.decode(np.array([self._growth[last] * self._gaussian.sigma]))[0])
+        return float(self._grid.decode(np.array([self._growth[last] * self._sigma]))[0])
 
     def release(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
         """(d,) this round's sum with its correlated noise.

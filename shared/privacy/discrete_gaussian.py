@@ -10,11 +10,8 @@ import math
 from functools import lru_cache
 
 import mpmath
-import numpy as np
-from numpy.typing import NDArray
 
 from shared.privacy.integer_table import WORK_BITS, IntegerTable
-from shared.privacy.noise import NoiseSource
 
 _REACH = 13.7  # exp(-13.7^2 / 2) < 2^-135
 LARGEST_SIGMA = 100_000.0
@@ -23,27 +20,15 @@ LEAST_SUMMED_SIGMA = 2.0
 _SMALLEST_SIGMA = 0.25
 
 
-class DiscreteGaussian:
-    """Integer noise. One table a sigma, made once a process."""
-
-    def __init__(self, sigma: float) -> None:
-        """Raises: ValueError: sigma is not from 0.25 to `LARGEST_SIGMA`."""
-        if not _SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
-            raise ValueError(f"sigma must be from {_SMALLEST_SIGMA:g} to {LARGEST_SIGMA:g}")
-        self.sigma = sigma
-        self.table = _table(sigma)
-
-    def total_variation(self, size: int) -> float:
-        """A bound on how far (total variation) `size` numbers drawn are from the exact distribution."""
-        return self.table.total_variation(size)
-
-    def draw(self, size: int, source: NoiseSource) -> NDArray[np.int64]:
-        """(size,) independent integers."""
-        return self.table.draw(size, source)
-
-
 @lru_cache(maxsize=4)
-def _table(sigma: float) -> IntegerTable:
+def discrete_gaussian(sigma: float) -> IntegerTable:
+    """Draws discrete Gaussians. Made once a process.
+
+    Raises:
+        ValueError: sigma is not from 0.25 to `LARGEST_SIGMA`.
+    """
+    if not _SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
+        raise ValueError(f"sigma must be from {_SMALLEST_SIGMA:g} to {LARGEST_SIGMA:g}")
     return IntegerTable.from_masses(_masses(sigma, math.ceil(_REACH * sigma) + 2))
 
 

@@ -22,11 +22,11 @@ import numpy as np
 from dp_accounting import ZCDpEvent
 from numpy.typing import NDArray
 
-from shared.privacy.discrete_gaussian import LARGEST_SIGMA, LEAST_SUMMED_SIGMA, DiscreteGaussian
+from shared.privacy.discrete_gaussian import LARGEST_SIGMA, LEAST_SUMMED_SIGMA, discrete_gaussian
 from shared.privacy.integer_grid import FINENESS, LEAST_SCALE
 from shared.privacy.mechanisms import DistributedMechanism
 from shared.privacy.noise import NoiseSource
-from shared.privacy.skellam import LARGEST_VARIANCE, SMALLEST_VARIANCE, Skellam
+from shared.privacy.skellam import LARGEST_VARIANCE, SMALLEST_VARIANCE, skellam
 
 _TYPICAL_ORDER = 16
 
@@ -65,8 +65,8 @@ class NoiseShare:
     def draw(self, size: int, source: NoiseSource) -> NDArray[np.int64]:
         """(size,) a device's noise. Raises: ValueError: there is no table for so much or so little."""
         if self.mechanism == "skellam":
-            return Skellam(self.variance).draw(size, source)
-        return DiscreteGaussian(math.sqrt(self.variance)).draw(size, source)
+            return skellam(self.variance).draw(size, source)
+        return discrete_gaussian(math.sqrt(self.variance)).draw(size, source)
 
 
 def distributed_event(mechanism: DistributedMechanism, *, noise_multiplier: float, contributors: int) -> ZCDpEvent:

@@ -9,45 +9,29 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shared.privacy.integer_table import WORK_BITS, IntegerTable
-from shared.privacy.noise import NoiseSource
 
 _TAIL = 133 * math.log(2)  # what the table leaves out is less than its rounding
 LARGEST_VARIANCE = 1e10  # a table of some 40 MB, made in a few seconds
 SMALLEST_VARIANCE = 1e-6
 
 
-class Skellam:
-    """Integer noise of variance v. One table a variance, made once a process."""
+@lru_cache(maxsize=4)
+def skellam(variance: float) -> IntegerTable:
+    """Draws Skellam noise of variance v. Made once a process.
 
-    def __init__(self, variance: float) -> None:
-        """Raises: ValueError: v is not from 1e-6 to `LARGEST_VARIANCE`."""
-        if not SMALLEST_VARIANCE <= variance <= LARGEST_VARIANCE:
-            raise ValueError(f"the variance must be from {SMALLEST_VARIANCE:g} to {LARGEST_VARIANCE:g}")
-        self.variance = variance
-        self.table = _table(variance)
-
-    def total_variation(self, size: int) -> float:
-        """A bound on how far (total variation) `size` numbers drawn are from the exact distribution."""
-        return self.table.total_variation(size)
-
-    def draw(self, size: int, source: NoiseSource) -> NDArray[np.int64]:
-        """(size,) independent integers."""
-        return self.table.draw(size, source)
+    Raises:
+        ValueError: v is not from 1e-6 to `LARGEST_VARIANCE`.
+    """
+    if not SMALLEST_VARIANCE <= variance <= LARGEST_VARIANCE:
+        raise ValueError(f"the variance must be from {SMALLEST_VARIANCE:g} to {LARGEST_VARIANCE:g}")
+    return IntegerTable.from_masses(_masses(variance, math.ceil(tail_bound(variance, _TAIL)) + 1))
 
 
 def tail_bound(variance: float, log_probability: float) -> float:
     """x with P(|X| > x) <= 2 exp(-log_probability): Bernstein's inequality for a difference of Poisson variables."""
     third = log_probability / 3
     return third + math.sqrt(third**2 + 2 * variance * log_probability)
-
-
-@lru_cache(maxsize=4)
-def _table(variance: float) -> IntegerTable:
-    return IntegerTable.from_masses(_masses(variance, math.ceil(tail_bound(variance, _TAIL)) + 1))
 
 
 def _masses(variance: float, reach: int) -> list[int]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shared.privacy.discrete_gaussian import DiscreteGaussian
+from shared.privacy.discrete_gaussian import discrete_gaussian
 from shared.privacy.integer_table import IntegerTable
 from shared.privacy.noise import AesCtrNoise
-from shared.privacy.skellam import Skellam, tail_bound
+from shared.privacy.skellam import skellam, tail_bound
 
 
 def _cumulative(table: IntegerTable, k: int) -> int:
@@ -32,7 +32,7 @@ def _check(table: IntegerTable, mass: Callable[[int], mpmath.mpf]) -> None:
 @pytest.mark.parametrize("variance", [1e-4, 0.3, 2.5, 100.0, 1521.7])
 def test_the_skellam_table_is_exact(variance: float) -> None:
     with mpmath.workprec(400):
-        _check(Skellam(variance).table, lambda k: mpmath.exp(-variance) * mpmath.besseli(k, mpmath.mpf(variance)))
+        _check(skellam(variance), lambda k: mpmath.exp(-variance) * mpmath.besseli(k, mpmath.mpf(variance)))
 
 
 @pytest.mark.parametrize("sigma", [0.25, 0.7, 3.0, 41.3])
@@ -41,14 +41,14 @@ def test_the_discrete_gaussian_table_is_exact(sigma: float) -> None:
         inverse = 1 / mpmath.mpf(sigma) ** 2
         reach = int(15 * sigma) + 70
         total = 1 + 2 * mpmath.fsum(mpmath.exp(-(k**2) * inverse / 2) for k in range(1, reach))
-        _check(DiscreteGaussian(sigma).table, lambda k: mpmath.exp(-(k**2) * inverse / 2) / total)
+        _check(discrete_gaussian(sigma), lambda k: mpmath.exp(-(k**2) * inverse / 2) / total)
 
 
 @pytest.mark.parametrize("variance", [0.5, 9.0, 400.0])
 def test_a_sum_of_many_skellams_is_one_skellam(variance: float) -> None:
     """Two-sided: half and twice the variance are told apart."""
     parts, size = 20, 40_000
-    part = Skellam(variance / parts)
+    part = skellam(variance / parts)
     total = sum(part.draw(size, AesCtrNoise(bytes([number] * 32))) for number in range(parts))
     values, counts = np.unique(np.asarray(total), return_counts=True)
 
@@ -64,7 +64,7 @@ def test_a_sum_of_many_skellams_is_one_skellam(variance: float) -> None:
 
 
 def test_the_discrete_gaussian_has_its_scale() -> None:
-    drawn = DiscreteGaussian(50.0).draw(50_000, AesCtrNoise(bytes(32)))
+    drawn = discrete_gaussian(50.0).draw(50_000, AesCtrNoise(bytes(32)))
 
     assert drawn.std() == pytest.approx(50.0, rel=0.02)
     assert abs(drawn.mean()) < 1.0
@@ -81,10 +81,10 @@ def test_the_tail_is_below_its_bound(variance: float, log_probability: float) ->
 @pytest.mark.parametrize("variance", [0.0, -1.0, float("nan"), 1e11])
 def test_a_variance_that_cannot_be_drawn_is_refused(variance: float) -> None:
     with pytest.raises(ValueError, match="variance"):
-        Skellam(variance)
+        skellam(variance)
 
 
 @pytest.mark.parametrize("sigma", [0.0, float("nan"), 1e6])
 def test_a_sigma_that_cannot_be_drawn_is_refused(sigma: float) -> None:
     with pytest.raises(ValueError, match="sigma"):
-        DiscreteGaussian(sigma)
+        discrete_gaussian(sigma)

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shared.privacy.noise import AesCtrNoise, SeededTestNoise
-from shared.privacy.rounded_gaussian import LARGEST_SIGMA, RoundedGaussian
+from shared.privacy.rounded_gaussian import LARGEST_SIGMA, rounded_gaussian
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.7, 13.0, 700.5])
 def test_the_table_is_the_exact_distribution(sigma: float) -> None:
     """Against mpmath's own normal distribution, at 400 bits."""
-    noise = RoundedGaussian(sigma)
+    noise = rounded_gaussian(sigma)
     with mpmath.workprec(400):
-        reach = noise.table.reach
+        reach = noise.reach
         for k in {-reach, -3, -1, 0, 1, 2, int(sigma), int(4 * sigma), reach - 1}:
-            said = (int(noise.table.high[k + reach]) << 64) + int(noise.table.low[k + reach])
+            said = (int(noise.high[k + reach]) << 64) + int(noise.low[k + reach])
             true = mpmath.ncdf((mpmath.mpf(k) + mpmath.mpf("0.5")) / mpmath.mpf(sigma)) * mpmath.mpf(2) ** 128
             assert abs(said - true) <= 2
 
@@ -32,14 +32,14 @@ def _cells(sigma: float, values: NDArray[np.int64]) -> tuple[NDArray[np.int64], 
 
 @pytest.mark.parametrize("source", [AesCtrNoise(bytes(range(32))), SeededTestNoise(1)])
 def test_draws_follow_it(source: AesCtrNoise | SeededTestNoise) -> None:
-    counts, masses = _cells(3.0, RoundedGaussian(3.0).draw(200_000, source))
+    counts, masses = _cells(3.0, rounded_gaussian(3.0).draw(200_000, source))
 
     assert stats.chisquare(counts, masses * counts.sum()).pvalue > 1e-4
 
 
 def test_the_scale_is_right_and_two_thirds_or_three_halves_of_it_are_not() -> None:
     sigma = 500.0
-    drawn = RoundedGaussian(sigma).draw(20_000, AesCtrNoise(bytes(32))).astype(np.float64)
+    drawn = rounded_gaussian(sigma).draw(20_000, AesCtrNoise(bytes(32))).astype(np.float64)
     drawn += np.random.default_rng(0).uniform(-0.5, 0.5, drawn.shape)  # a continuous test of integers
 
     assert stats.kstest(drawn / sigma, "norm").pvalue > 1e-4
@@ -64,21 +64,21 @@ class _Words:
 
 
 def test_a_tie_in_the_upper_word_is_decided_by_the_lower() -> None:
-    noise = RoundedGaussian(2.0)
-    place = noise.table.reach  # the threshold P(X <= 0)
-    high, low = int(noise.table.high[place]), int(noise.table.low[place])
+    noise = rounded_gaussian(2.0)
+    place = noise.reach  # the threshold P(X <= 0)
+    high, low = int(noise.high[place]), int(noise.low[place])
 
     assert noise.draw(1, _Words([high, low - 1])).tolist() == [0]
     assert noise.draw(1, _Words([high, low])).tolist() == [1]
     assert noise.draw(3, _Words([high - 1, high, high + 1, 0])).tolist() == [0, 0, 1]
-    assert noise.draw(1, _Words([0, 0]))[0] <= -noise.table.reach + 2
+    assert noise.draw(1, _Words([0, 0]))[0] <= -noise.reach + 2
 
 
 def test_how_far_from_exact_is_bounded_and_tiny() -> None:
-    assert RoundedGaussian(3000.0).total_variation(10**7) < 1e-25
+    assert rounded_gaussian(3000.0).total_variation(10**7) < 1e-25
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.99, -1.0, float("nan"), float("inf"), 2 * LARGEST_SIGMA])
 def test_a_scale_that_the_grid_does_not_hold_is_refused(sigma: float) -> None:
     with pytest.raises(ValueError, match="sigma must be"):
-        RoundedGaussian(sigma)
+        rounded_gaussian(sigma)
