@@ -51,6 +51,7 @@ max_epsilon_per_run = 1e9
 max_epsilon_in_total = 1e9
 [secure]
 organiser = "first-use"
+corrupt_devices = 0
 """
 # A SuperNode and its executor take some 260 MB.
 _MOST_DEVICES = 32
