@@ -12,16 +12,12 @@ memory is measured in a fresh process a case. TRL trains both LoRA factors, as i
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +36,7 @@ from shared.chat_format import ScoredTokens
 from shared.conversation import Message, PreferencePair, Role
 from shared.language_model import LanguageModel
 from shared.privacy.noise import AesCtrNoise
+from simulations.benchmarks.report import make_report
 from simulations.benchmarks.trl_peer import build_peer
 
 VOCABULARY = 2048
@@ -117,19 +114,16 @@ def run(
         for row in schedule:
             progress(f"{row['case']}, {row['pairs']} pairs, one thread: {row['median_seconds']:.3f} s a device")
         results += schedule
-        report: dict[str, object] = {
-            "name": "dpo-step",
-            "versions": {name: version(name) for name in ("tacit", "torch", "transformers", "peft", "trl", "opacus")},
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "threads": threads},
-            "results": results,
-            "ratios": ratios,
-        }
+        return make_report(
+            "dpo-step",
+            packages=("tacit", "torch", "transformers", "peft", "trl", "opacus"),
+            results=results,
+            ratios=ratios,
+            json_path=json_path,
+            threads=threads,
+        )
     finally:
         torch.set_num_threads(before)
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return report
 
 
 def _default_schedule(repetitions: int) -> list[dict[str, object]]:

@@ -8,15 +8,11 @@ twice and have their reference log-probabilities cached.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -24,6 +20,7 @@ import torch
 from server.round_record import RoundRecord
 from shared.language_model import ModelConfig
 from shared.round_plan import FederationPlan
+from simulations.benchmarks.report import make_report
 from simulations.engines.inline import run_inline
 from simulations.engines.ray import run_ray
 from simulations.population.embedded.population import EmbeddedPopulation
@@ -83,23 +80,15 @@ def run(
     finally:
         torch.set_num_threads(threads)
     reference = results[-1]
-    report: dict[str, object] = {
-        "name": "federation",
-        "versions": {name: version(name) for name in ("tacit", "torch", "transformers", "flwr", "ray")},
-        "machine": {
-            "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        },
-        "results": results,
-        "ratios": {
+    return make_report(
+        "federation",
+        packages=("tacit", "torch", "transformers", "flwr", "ray"),
+        results=results,
+        ratios={
             f"{result['case']} to {reference['case']}": _number(result) / _number(reference) for result in results[:-1]
         },
-    }
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return report
+        json_path=json_path,
+    )
 
 
 def _measure(

@@ -10,12 +10,9 @@ whose words mean nothing and cost the same; its candidates are cut at a fixed le
 
 from __future__ import annotations
 
-import json
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -27,6 +24,7 @@ from client.rewards import Ranked
 from client.rewards.mutual_information import PersonaMutualInformation
 from shared.causal_lm import LanguageModel
 from shared.language_model import ModelConfig, load_language_model, packaged_directory
+from simulations.benchmarks.report import make_report
 from simulations.population.embedded.history import history, speaker
 
 CANDIDATES = 8
@@ -79,17 +77,13 @@ def run(
             )
             progress(f"{case.name}, {way}: {len(case.requests) / seconds[way]:.2f} pairs/s")
         ratios[f"{case.name}: batched against one by one"] = seconds["one by one"] / seconds["batched"]
-    report: dict[str, object] = {
-        "name": "pair-making",
-        "versions": {name: version(name) for name in ("tacit", "torch", "transformers")},
-        "machine": {"processor": platform.machine(), "torch_threads": torch.get_num_threads()},
-        "results": results,
-        "ratios": ratios,
-    }
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return report
+    return make_report(
+        "pair-making",
+        packages=("tacit", "torch", "transformers"),
+        results=results,
+        ratios=ratios,
+        json_path=json_path,
+    )
 
 
 def default_cases() -> tuple[Case, ...]:

@@ -8,15 +8,11 @@ float normals, which are neither exact nor cryptographic.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +33,7 @@ from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.clipping import clip_to_norm
 from shared.privacy.integer_grid import IntegerGrid
 from shared.round_plan import FederationPlan
+from simulations.benchmarks.report import make_report
 from simulations.engines.devices import SimulatedDevices
 from simulations.population.embedded.population import EmbeddedPopulation
 
@@ -83,29 +80,21 @@ def run(
         for part, seconds in ((f"{side} {part}", seconds) for part, seconds in parts.items())
     ]
     round_of_training = updates * device["train"]
-    report: dict[str, object] = {
-        "name": "privacy",
-        "versions": {name: version(name) for name in ("tacit", "torch", "numpy", "cryptography")},
-        "machine": {
-            "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        },
-        "shared_parameters": dimension,
-        "updates": updates,
-        "results": results,
-        "ratios": {
+    return make_report(
+        "privacy",
+        packages=("tacit", "torch", "numpy", "cryptography"),
+        results=results,
+        ratios={
             "device: policy, ledger and kept reply, to training two pairs": device["gate"] / device["train"],
             "server: noised exact sum to plain mean of the same updates": server["noised"] / server["mean"],
             "server: noise and ledger of a round to the cohort's training": (server["noised"] + server["ledger"])
             / round_of_training,
             "noise: exact and cryptographic to NumPy's float normals": server["draw"] / server["numpy"],
         },
-    }
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return report
+        json_path=json_path,
+        shared_parameters=dimension,
+        updates=updates,
+    )
 
 
 def _device(plan: FederationPlan, devices: int) -> tuple[dict[str, float], int]:

@@ -8,14 +8,12 @@ its masks of a 32-bit seed). Times are without network, training and disk.
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -31,6 +29,7 @@ from shared.secagg.server_session import ServerSession
 from shared.secagg.session_keys import Sealer
 from shared.secagg.session_terms import Member, SessionTerms, choose_threshold
 from simulations.benchmarks.distributed_noise import errors
+from simulations.benchmarks.report import make_report
 
 _DROPOUT, _CORRUPT, _BITS = 1 / 3, 0.1, 24
 _PEER_COHORT = 100
@@ -54,7 +53,7 @@ def run(
         peer: the same of the one that Flower's client is measured in too.
         progress: is told of every finished part.
     """
-    threads = torch.get_num_threads()
+    threads, level = torch.get_num_threads(), logging.getLogger("flwr").level
     torch.set_num_threads(1)
     results: list[dict[str, object]] = []
     mine: dict[str, float] = {}
@@ -70,6 +69,7 @@ def run(
             mine = _one_device(members, dimension)
             results.append({"part": "one device", "members": members, "dimension": dimension, **mine})
             progress(f"{members:>4} members, {dimension:>9,} numbers, one device: {_spelled(mine)}")
+        logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower's client tells of every stage
         flower = _flower_device(*peer)
         results.append({"part": "one device of Flower's SecAgg+", "members": peer[0], "dimension": peer[1], **flower})
         progress(f"{peer[0]:>4} members, {peer[1]:>9,} numbers, Flower's SecAgg+: {_spelled(flower)}")
@@ -84,26 +84,19 @@ def run(
         results.append({"part": "one mask", "dimension": peer[1], "tacit": ours, "flower": theirs})
     finally:
         torch.set_num_threads(threads)
-    report: dict[str, object] = {
-        "name": "secagg",
-        "versions": {name: version(name) for name in ("tacit", "flwr", "numpy", "cryptography", "pycryptodome")},
-        "machine": {
-            "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        },
-        "results": results,
-        "ratios": {
+        logging.getLogger("flwr").setLevel(level)
+    return make_report(
+        "secagg",
+        packages=("tacit", "flwr", "numpy", "cryptography", "pycryptodome"),
+        results=results,
+        ratios={
             "one mask: Flower's from a 32-bit seed to ours from a 256-bit key, ours added": theirs / ours,
             "error of the mean at equal epsilon: distributed to central noise": noise[0]["error_ratio"],
             "the same, a third may vanish and a tenth be corrupt": noise[-1]["error_ratio"],
             "a device's whole work: Flower's SecAgg+ to ours": sum(flower.values()) / sum(mine.values()),
         },
-    }
-    if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return report
+        json_path=json_path,
+    )
 
 
 class _Clock:
