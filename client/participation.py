@@ -129,14 +129,10 @@ class Participation:
         return policy
 
     def _check_cohort(self, policy: PrivacyPolicy, request: TrainRequest) -> None:
-        """The members of this device's part of a cohort: enough, enrolled, who they were, and it itself among them."""
+        """This device's part of a cohort: as many as planned, enrolled, who they were, and it itself among them."""
         cohort = request.cohort
         if cohort is None or self._peers is None or policy.secure is None:
             raise DeclinedError("this device has nobody to aggregate securely with")
-        if len(cohort.members) < policy.minimum_cohort:
-            raise DeclinedError(
-                f"a part of {len(cohort.members)} devices is smaller than the policy's {policy.minimum_cohort}"
-            )
         if len(cohort.members) not in {part.members for part in request.plan.parts()}:
             raise DeclinedError(f"a part of {len(cohort.members)} devices is not one that the plan has")
         if Member(number=request.device, identity=self._identity) not in cohort.members:

@@ -43,7 +43,12 @@ def check_plan(policy: PrivacyPolicy, plan: FederationPlan) -> None:
         raise DeclinedError(f"the plan does not protect one {policy.require}, and the policy requires it")
     check_aggregation(policy, plan)
     limit = None if plan.user_privacy is None else plan.user_privacy.cohort_limit
-    cohort = min(plan.cohort_size, plan.devices, plan.cohort_size if limit is None else limit)
+    cohort = min(
+        plan.cohort_size,
+        plan.devices,
+        plan.cohort_size if limit is None else limit,
+        *(part.members for part in plan.parts()),  # a part hides nobody behind another part's devices
+    )
     if cohort < policy.minimum_cohort:
         raise DeclinedError(f"cohorts of {cohort} are smaller than the policy's {policy.minimum_cohort}")
     terms = plan.user_privacy

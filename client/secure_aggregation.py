@@ -150,13 +150,15 @@ class SecureSessions:
         if request.device != kept.number:
             raise SessionRefusedError("another device was asked")
         digest = request.digest()
+        recorded = self._ledger is not None and request.stage in self._ledger.stages(request)
         if request.stage in kept.answered:
             before, said = kept.answered[request.stage]
             if before != digest:
                 raise SessionRefusedError("this stage was asked before with other words")
-            self._record(request)
+            if not recorded:  # killed between the two
+                self._record(request)
             return said
-        if self._ledger is not None and request.stage in self._ledger.stages(request):
+        if recorded:
             raise SessionRefusedError("this stage was answered, and the session was set back since")
         session = self._session(kept)
         if request.stage == "share":
@@ -184,7 +186,7 @@ class SecureSessions:
 
     def _record(self, request: StageRequest) -> None:
         """In the ledger, before the answer is sent."""
-        if self._ledger is not None and request.stage not in self._ledger.stages(request):
+        if self._ledger is not None:
             self._ledger.record_stage(request)
 
     def _guarded(self, work: Callable[[], bytes]) -> bytes:

@@ -27,10 +27,12 @@ from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import AdaptedModel
 from shared.flat_config import ConfigError
 from shared.messages import from_array_record, to_array_record
+from shared.plan_sessions import check_sessions
 from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
 
 _LOG = logging.getLogger(__name__)
+_NOT_AGAIN = "under masks nothing is asked twice: fix the cause, and start a new run with more federation.attempts"
 _MEASURED = 4  # messages a round: each is serialised once more for it
 
 Observe = Callable[[RoundRecord], None]
@@ -80,12 +82,13 @@ def run_rounds(
         least = plan.devices if release is None else plan.minimum_replies
         roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout)
         try:
+            check_sessions(plan, dimension=adapted.spec.dimension)
             mechanism = open_mechanism(
                 plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
             )
         except ValueError as error:
             raise ReleaseError(
-                f"this much noise cannot be drawn for {adapted.spec.dimension:,} numbers: {error}"
+                f"this much noise cannot be drawn or summed for {adapted.spec.dimension:,} numbers: {error}"
             ) from None
         run = directory.begin(roster.devices)
         averaging = AdapterAveraging(
@@ -124,9 +127,8 @@ def _run_round(
     first = 1 if plan.secure_aggregation is None else directory.asked(number) + 1
     if first > plan.attempts:
         raise TooFewRepliesError(
-            f"round {number} was asked {plan.attempts} times, as often as the plan lets it be, and under masks nothing "
-            "is asked twice: the rounds before it are released; start a new run from there, with more "
-            "federation.attempts"
+            f"round {number} was asked {plan.attempts} times, as often as the plan lets it be. The rounds before it "
+            f"are released: {_NOT_AGAIN}"
         )
     for attempt in range(first, plan.attempts + 1):
         if attempt > first:
@@ -167,7 +169,7 @@ def _run_round(
         f"round {number} had {averaging.outcome.replies if averaging.outcome else 0} usable replies of the "
         f"{plan.minimum_replies} that the plan asks for, {plan.attempts} times: "
         f"{'; '.join(reasons) or 'no device of the cohorts had pairs: ask larger ones'}. The rounds before it are "
-        "released: fix the cause and resume"
+        f"released: {'fix the cause and resume' if plan.secure_aggregation is None else _NOT_AGAIN}"
     )
 
 

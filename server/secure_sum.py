@@ -25,7 +25,6 @@ from shared.plan_sessions import session_of
 from shared.records import MessageError
 from shared.secagg.enrolment import CohortRoster
 from shared.secagg.server_session import ServerSession, SessionAbortedError
-from shared.secagg.session_terms import TermsError
 from shared.secagg_messages import SECURE_STAGE, SecureStage, StageReply, StageRequest
 
 _LOG = logging.getLogger(__name__)
@@ -122,7 +121,7 @@ class _Part:
             self.terms, self.encoding = session_of(joined[0].request)
             self.session = ServerSession(self.terms)
             self.waiting = self.session.show_keys({number: one.keys for number, one in self.joined.items()})
-        except (TermsError, SessionAbortedError) as error:
+        except (ValueError, SessionAbortedError) as error:
             self.end(error)
 
     @property
@@ -138,8 +137,6 @@ class _Part:
 
 
 def _sum_parts(parts: Sequence[_Part], outcome: SecureSum, *, grid: Grid, timeout: float, group: str) -> None:
-    masked: dict[int, set[int]] = {place: set() for place in range(len(parts))}
-
     def ask(stage: SecureStage) -> Iterator[tuple[int, int, bytes]]:
         return _ask(stage, parts, outcome, grid=grid, timeout=timeout, group=group)
 
@@ -147,9 +144,7 @@ def _sum_parts(parts: Sequence[_Part], outcome: SecureSum, *, grid: Grid, timeou
     for place, part in _going_on(parts):
         part.waiting = _next(part, partial(part.session.hand_shares, shared.get(place, {})))
     for place, device, said in ask("mask"):  # added as they come: never kept
-        if parts[place].session.add(device, said):
-            masked[place].add(device)
-        else:
+        if not parts[place].session.add(device, said):
             outcome.failures[device] = "invalid masked vector"
     for _, part in _going_on(parts):
         part.waiting = _next(part, part.session.survivors)
@@ -164,8 +159,8 @@ def _sum_parts(parts: Sequence[_Part], outcome: SecureSum, *, grid: Grid, timeou
             part.end(error)
             continue
         outcome.total += part.encoding.decode(total)
-        outcome.noise_variance += part.encoding.noise_std(len(masked[place])) ** 2
-        outcome.summed |= masked[place]
+        outcome.noise_variance += part.encoding.noise_std(len(part.session.added)) ** 2
+        outcome.summed |= part.session.added
     for part in parts:
         for device in part.joined:
             if part.reason:

@@ -9,6 +9,7 @@ import hashlib
 
 from shared.messages import TrainRequest
 from shared.privacy.mechanisms import is_distributed
+from shared.round_plan import FederationPlan
 from shared.secagg.session_terms import SessionTerms, TermsError, choose_threshold, model_digest
 from shared.secagg.sum_encoding import SumEncoding
 
@@ -21,19 +22,17 @@ def session_of(request: TrainRequest) -> tuple[SessionTerms, SumEncoding]:
         ValueError: the sum does not fit its modulus, or there is no such noise.
     """
     plan, cohort = request.plan, request.cohort
-    secure, user = plan.secure_aggregation, plan.user_privacy
+    secure = plan.secure_aggregation
     if secure is None or cohort is None:
         raise TermsError("the plan does not aggregate securely")
     threshold, corrupt = choose_threshold(len(cohort.members), dropout=secure.dropout, corrupt=secure.corrupt)
-    place = f"{request.run}/{request.round_number}/{request.attempt}/{cohort.part}".encode()
-    encoding = SumEncoding(
+    place = f"{request.run}/{request.round_number}/{request.attempt}/{cohort.part}"
+    encoding = _encoding(
+        plan,
         dimension=request.vector.size,
-        clipping_norm=plan.clipping_norm,
         members=len(cohort.members),
         contributors=threshold - corrupt,
-        mechanism=user.mechanism if user is not None and is_distributed(user.mechanism) else None,
-        noise_multiplier=0.0 if user is None else user.noise_multiplier,
-        rotation_seed=hashlib.sha256(place).digest() if secure.rotation else None,
+        place=place,
     )
     terms = SessionTerms(
         run=request.run,
@@ -50,3 +49,30 @@ def session_of(request: TrainRequest) -> tuple[SessionTerms, SumEncoding]:
         bits=encoding.bits,
     )
     return terms, encoding
+
+
+def check_sessions(plan: FederationPlan, *, dimension: int) -> None:
+    """Whether every session of a plan can be held: before anyone is asked.
+
+    Args:
+        dimension: d, of an update.
+
+    Raises:
+        ValueError: a sum would not fit its modulus, or there is no such noise.
+    """
+    for part in plan.parts():
+        encoding = _encoding(plan, dimension=dimension, members=part.members, contributors=part.contributors, place="")
+        _ = encoding.bits  # works out the noise, too
+
+
+def _encoding(plan: FederationPlan, *, dimension: int, members: int, contributors: int, place: str) -> SumEncoding:
+    secure, user = plan.secure_aggregation, plan.user_privacy
+    return SumEncoding(
+        dimension=dimension,
+        clipping_norm=plan.clipping_norm,
+        members=members,
+        contributors=contributors,
+        mechanism=user.mechanism if user is not None and is_distributed(user.mechanism) else None,
+        noise_multiplier=0.0 if user is None else user.noise_multiplier,
+        rotation_seed=hashlib.sha256(place.encode()).digest() if secure is not None and secure.rotation else None,
+    )

@@ -8,6 +8,7 @@ step fell off a cliff, and with a larger step it comes sooner.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shared.flat_config import ConfigError
@@ -133,7 +134,9 @@ def plan_noise(
     if cohort < users:
         noise = noise_for_model_observer(poisson, epsilon=epsilon, delta=delta)
         found.append(option("Poisson, for models", "gaussian", replace(poisson, noise_multiplier=noise)))
-    return [*found, _under_masks(cohort, rounds, participations, epsilon, delta, dimension)]
+    with suppress(ConfigError):  # so small a cohort cannot do without the devices that may vanish
+        found.append(_under_masks(cohort, rounds, participations, epsilon, delta, dimension))
+    return found
 
 
 def _under_masks(

@@ -29,6 +29,7 @@ from shared.privacy.noise import NoiseSource
 from shared.privacy.skellam import LARGEST_VARIANCE, SMALLEST_VARIANCE, skellam
 
 _TYPICAL_ORDER = 16
+_LARGEST_DIMENSION = 2**28  # no adapter shares more (`shared.messages`)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +96,12 @@ def skellam_event(*, l2: float, l1: float, variance: float) -> ZCDpEvent:
     return min(near, far, key=lambda event: event.xi + event.rho * _TYPICAL_ORDER)
 
 
-def discrete_gaussian_event(*, noise_multiplier: float, contributors: int, dimension: int = 2**28) -> ZCDpEvent:
+def discrete_gaussian_event(*, noise_multiplier: float, contributors: int) -> ZCDpEvent:
     """A sum of discrete Gaussians, each of sigma at least 2. For orders of at least 2.
 
     With τ = |log ratio| of one coordinate, the sum's density is within exp(±dτ) of a discrete Gaussian's, so that
-    RDP(a) <= a/2z² + dτ (2a - 1)/(a - 1), and the last factor is at most 3.
+    RDP(a) <= a/2z² + dτ (2a - 1)/(a - 1), and the last factor is at most 3. With the largest d there is.
     """
     per_member = math.exp(-((math.pi * LEAST_SUMMED_SIGMA) ** 2))  # k / (k + 1) is at least 1/2
     tau = 5 * (contributors - 1) * per_member
-    return ZCDpEvent(rho=1 / (2 * noise_multiplier**2), xi=3 * dimension * tau)
+    return ZCDpEvent(rho=1 / (2 * noise_multiplier**2), xi=3 * _LARGEST_DIMENSION * tau)

@@ -158,7 +158,8 @@ def epsilon_for_everyone(run: UserLevelRun, *, delta: float) -> float:
         ValueError: so little noise that ε would mean nothing.
     """
     _check_delta(delta)
-    if run.participations == 0 or run.releases == 0:
+    # A server that is not trusted sees the sums of rounds that it never releases, too.
+    if run.participations == 0 or (run.releases == 0 and run.tolerated is None):
         return 0.0
     return total_epsilon([run.event_for_everyone()], delta=delta)
 

@@ -38,7 +38,11 @@ class SessionAbortedError(RuntimeError):
 
 
 class ServerSession:
-    """Call `show_keys`, `hand_shares`, `add` for each masked vector, `survivors`, `show_confirmations` and `unmask`."""
+    """Call `show_keys`, `hand_shares`, `add` for each masked vector, `survivors`, `show_confirmations` and `unmask`.
+
+    Attributes:
+        added: members whose vectors are in the sum.
+    """
 
     def __init__(self, terms: SessionTerms) -> None:
         self._terms = terms
@@ -46,7 +50,7 @@ class ServerSession:
         self._keys = b""
         self._sharers: set[int] = set()
         self._sum = np.zeros(terms.dimension, dtype=np.uint32)
-        self._added: set[int] = set()
+        self.added: set[int] = set()
 
     def show_keys(self, advertised: Mapping[int, bytes]) -> dict[int, bytes]:
         """What every member is shown whose keys are sound; by member.
@@ -93,14 +97,14 @@ class ServerSession:
 
     def add(self, number: int, masked: bytes) -> bool:
         """Adds a member's masked vector; whether it is one and its first."""
-        if number not in self._sharers or number in self._added:
+        if number not in self._sharers or number in self.added:
             return False
         try:
             vector = unpack(masked, dimension=self._terms.dimension, bits=self._terms.bits)
         except ModulusError:
             return False
         self._sum += vector
-        self._added.add(number)
+        self.added.add(number)
         return True
 
     def survivors(self) -> dict[int, bytes]:
@@ -109,8 +113,8 @@ class ServerSession:
         Raises:
             SessionAbortedError: too few.
         """
-        self._check_enough("masked vectors", self._added)
-        return dict.fromkeys(sorted(self._added), layouts.join_numbers(self._added))
+        self._check_enough("masked vectors", self.added)
+        return dict.fromkeys(sorted(self.added), layouts.join_numbers(self.added))
 
     def show_confirmations(self, confirmed: Mapping[int, bytes]) -> dict[int, bytes]:
         """What every member is shown that confirmed the sum; by member.
@@ -122,11 +126,11 @@ class ServerSession:
             self._terms.context,
             keys=self._keys,
             sharers=sorted(self._sharers),
-            survivors=sorted(self._added),
+            survivors=sorted(self.added),
         )
         sound: dict[int, bytes] = {}
         for number, signature in confirmed.items():
-            if number not in self._added:
+            if number not in self.added:
                 continue
             # A member that signs something else was told something else: its masks would not leave the sum.
             if not layouts.is_signed(self._terms.identities[number], signature, statement):
@@ -146,7 +150,7 @@ class ServerSession:
         """
         shares: dict[int, dict[int, int]] = {}
         for number, said in revealed.items():
-            if number not in self._added:
+            if number not in self.added:
                 continue
             try:
                 shares[number] = layouts.parse_shares(said, most=len(self._terms.members))
@@ -157,7 +161,7 @@ class ServerSession:
         recoveries: dict[tuple[int, ...], Recovery] = {}
         for member in sorted(self._sharers):
             secret = self._recover(member, shares, recoveries)
-            if member in self._added:
+            if member in self.added:
                 if commitment_to(secret, context=self._terms.context) != self._advertised[member].commitment:
                     raise SessionAbortedError("unmasking", "a recovered key is not the one that was committed to")
                 apply_mask(total, secret, -1)
@@ -203,7 +207,7 @@ class ServerSession:
         context = self._terms.context
         if public_key(secret) != self._advertised[vanished].masking_key:
             raise SessionAbortedError("unmasking", "a recovered key is not the one that was advertised")
-        for peer in sorted(self._added):
+        for peer in sorted(self.added):
             try:
                 key = mask_key(secret, self._advertised[peer].masking_key, context=context, one=vanished, other=peer)
             except SealError as error:

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID
 
 from server.app import build_server_app
+from server.cohorts import RandomCohorts
 from server.ledger import LEDGER_FILE, read_state
 from server.releases import read_rounds
+from server.roster import Roster
 from server.rounds import TooFewRepliesError
 from server.secure_sum import Enrolment
+from server.strategies.adapter_averaging import AdapterAveraging
+from shared.adapter import attach_adapter
 from shared.flat_config import ConfigError
-from shared.messages import TrainRequest
+from shared.language_model import load_language_model
+from shared.messages import TrainRequest, to_array_record
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
 from shared.round_plan import FederationPlan, RunOutput
 from shared.secagg.enrolment import EnrolmentError, enrol
@@ -44,7 +49,6 @@ class _Grid(InlineGrid):
         self.vanish, self.change = vanish, change
         self.wire: list[bytes] = []
         self.updates: list[bytes] = []
-        self.requests: list[TrainRequest] = []
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         pushed = list(messages)
@@ -53,8 +57,6 @@ class _Grid(InlineGrid):
             stage, device = "train", message.metadata.dst_node_id - 2
             if message.metadata.message_type == SECURE_STAGE:
                 stage = StageRequest.from_record(message.content).stage
-            else:
-                self.requests.append(TrainRequest.from_record(message.content))
             self.wire += [part for one in (message, self._replies[identity]) for part in pack(one).objects.values()]
             if "update" in self._replies[identity].content:
                 self.updates.append(self._replies[identity].content.array_records["update"]["vector"].data)
@@ -76,8 +78,7 @@ def _run(
     enrolment: Enrolment | None = None,
     resume: bool = False,
 ) -> _Grid:
-    population = FewDevices(devices=of.devices)
-    devices = open_population(population, directory=directory, private=of.is_private)
+    devices = open_population(FewDevices(devices=of.devices), directory=directory, private=of.is_private)
     grid = _Grid(OpenClient(open_device=devices), devices=of.devices, vanish=vanish or {}, change=change)
     context = Context(
         run_id=1,
@@ -88,6 +89,11 @@ def _run(
     )
     build_server_app(enrolment=enrolment or SimulatedEnrolment(devices))(grid, context)
     return grid
+
+
+def _grid(of: FederationPlan, directory: Path) -> InlineGrid:
+    devices = open_population(FewDevices(devices=of.devices), directory=directory, private=True)
+    return InlineGrid(OpenClient(open_device=devices), devices=of.devices)
 
 
 def _plan(devices: int = 6, *, secure: SecureAggregationTerms | None = SECURE, **changes: object) -> FederationPlan:
@@ -172,12 +178,43 @@ def test_a_round_whose_attempts_are_used_up_says_so_and_asks_nobody(tmp_path: Pa
 
 
 def test_a_device_that_has_gone_is_one_that_vanished_and_parts_stay_as_planned(tmp_path: Path) -> None:
-    """What the devices check is the plan's own number."""
-    grid = _run(_plan(), tmp_path, vanish={"train": {0}})
-    sizes = {len(one.cohort.members) for one in grid.requests if one.cohort is not None}
+    """What the devices check is the plan's own number, whoever answered the last roll call."""
+    of = _plan()
+    adapted = attach_adapter(load_language_model(of.model), of.adapter)
+    roster = enrol(
+        SigningKey.generate(),
+        [Member(number=number, identity=public(number)) for number in range(6)],
+        federation="clinic",
+        version=1,
+    )
+    averaging = AdapterAveraging(
+        plan=of,
+        spec=adapted.spec,
+        roster=Roster(devices=(0, 1, 3, 4, 5), nodes={number: number + 2 for number in (0, 1, 3, 4, 5)}),
+        run="0" * 32,
+        cohorts=RandomCohorts(of, range(6)),
+        enrolment=roster,
+    )
+    grid = _grid(of, tmp_path)
+    asked = ConfigRecord({"attempt": 1, "place": 0})
+    messages = list(averaging.configure_train(1, to_array_record(adapted.read()), asked, grid))
 
-    assert sizes == {6}
-    assert read_rounds(tmp_path)[0].replies == 5
+    assert [message.metadata.dst_node_id - 2 for message in messages] == [0, 1, 3, 4, 5]
+    for message in messages:
+        cohort = TrainRequest.from_record(message.content).cohort
+        assert cohort is not None
+        assert [member.number for member in cohort.members] == list(range(6))
+
+
+def test_an_answer_longer_than_it_can_be_counts_as_none(tmp_path: Path) -> None:
+    _run(_plan(secure=None), tmp_path / "plain")
+    _run(
+        _plan(),
+        tmp_path / "secure",
+        change=lambda at, device, said: bytes(10**6) if (at, device) == ("confirm", 2) else said,
+    )
+
+    _same(tmp_path / "plain", tmp_path / "secure")
 
 
 def test_a_part_that_is_lost_leaves_the_other_parts_sum(tmp_path: Path) -> None:
@@ -245,9 +282,7 @@ def test_nothing_of_a_device_but_sums_is_on_the_wire(tmp_path: Path) -> None:
 
 def test_a_run_without_a_roster_does_not_begin(tmp_path: Path) -> None:
     of = _plan()
-    grid = InlineGrid(
-        OpenClient(open_device=open_population(FewDevices(devices=6), directory=tmp_path, private=True)), devices=6
-    )
+    grid = _grid(of, tmp_path)
     context = Context(
         run_id=1,
         node_id=SUPERLINK_NODE_ID,

@@ -40,6 +40,12 @@ def test_every_mechanism_keeps_the_target_it_was_calibrated_for() -> None:
     assert 1.0 < masks.noise_norm / schedule.noise_norm / (4 * 200 / 114) ** 0.5 < 1.12
 
 
+def test_a_cohort_too_small_for_masks_is_told_of_the_other_mechanisms() -> None:
+    options = plan_noise(users=30, cohort=3, rounds=6, participations=1, epsilon=8.0, delta=1e-3, dimension=100)
+
+    assert [option.name for option in options] == ["Gaussian, schedule", "DP-FTRL, schedule", "Poisson, for models"]
+
+
 def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
     (first, *_) = plan_noise(
         users=10_000, cohort=400, rounds=12, participations=1, epsilon=1.0, delta=1e4**-1.1,

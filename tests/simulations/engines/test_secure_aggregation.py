@@ -14,7 +14,7 @@ from client.known_peers import PEERS_FILE
 from client.privacy_ledger import Charge, PrivacyLedger
 from client.spending import spent
 from server.ledger import LEDGER_FILE
-from server.releases import RunDirectory, read_rounds
+from server.releases import ReleaseError, RunDirectory, read_rounds
 from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import attach_adapter
 from shared.language_model import load_language_model
@@ -140,7 +140,7 @@ def test_installed_devices_that_trust_no_server_take_part_and_both_sides_count_t
     [
         ({"organiser": SigningKey.from_bytes(bytes([8]) * 32).public}, {}, "another organiser"),
         ({"cohort": 7}, {}, "smaller than the policy's 7"),
-        ({"cohort": 4, "corrupt": 0}, {"secure_aggregation": _PARTS}, "part of 3 devices"),
+        ({"cohort": 4, "corrupt": 0}, {"secure_aggregation": _PARTS}, "cohorts of 3 are smaller than the policy's 4"),
         ({"corrupt": 2}, {}, "bears 1 devices that work for the server, and the policy expects 2"),
         (
             {},
@@ -189,9 +189,10 @@ def test_what_is_stated_is_what_devices_enforce_and_not_the_servers_schedule() -
     assert stated is not None
     assert stated.epsilon_server == pytest.approx(devices_own)
     assert "at most 5 times" in stated.sentence()
-    after_one_round = plan_guarantees(of, devices=100, requests=1, releases=1).user
-    assert after_one_round is not None
-    assert after_one_round.epsilon_server == pytest.approx(devices_own)
+    for releases in (0, 1):  # and it may have unmasked a sum that it says it never released
+        so_far = plan_guarantees(of, devices=100, requests=1, releases=releases).user
+        assert so_far is not None
+        assert so_far.epsilon_server == pytest.approx(devices_own)
 
 
 def _charge(of: FederationPlan, number: int) -> Charge:
@@ -205,6 +206,15 @@ def _charge(of: FederationPlan, number: int) -> Charge:
         server="",
         reply=None,
     )
+
+
+def test_noise_that_cannot_be_drawn_or_summed_is_said_before_anyone_is_asked(tmp_path: Path) -> None:
+    devices = _Installed(root=tmp_path / "devices")
+    for noise_multiplier in (1e6, 1e-7):
+        loud = UserPrivacyTerms(mechanism="skellam", participations=2, noise_multiplier=noise_multiplier)
+        with pytest.raises(ReleaseError, match="cannot be drawn"):
+            _federate(_private(user_privacy=loud), devices, tmp_path / "run")
+    assert not (tmp_path / "devices" / "0" / "state-ledger").exists()  # nobody was asked anything
 
 
 def test_a_roster_that_is_set_back_between_runs_is_declined(tmp_path: Path) -> None:
