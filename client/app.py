@@ -19,7 +19,8 @@ from client.device import DeclinedError, Device, DeviceError, device_number, ope
 from client.packing import UnsupportedArchitectureError
 from client.training import NonFiniteTrainingError, PairCache
 from client.update import answer
-from shared.adapter import AdaptedModel, AdapterConfig, AdapterError, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig, AdapterError
 from shared.language_model import LanguageModelError, ModelConfig, load_language_model
 from shared.messages import ReplyStatus, RollCallReply, TrainReply, TrainRequest
 from shared.privacy.clipping import NonFiniteUpdateError
@@ -95,6 +96,7 @@ def _reply(message: Message, context: Context, open_device: Callable[[Context], 
         said_before = gate.admit(request)
         if said_before is not None:
             return said_before
+        _keep_shared(request, device)
         reply = answer(request, device=device, adapted=adapted, cache=_pair_cache(context.node_id))
         return gate.keep(request, reply)
     except DeclinedError as error:
@@ -106,11 +108,18 @@ def _reply(message: Message, context: Context, open_device: Callable[[Context], 
         return TrainReply(status=status, request_digest=digest)
 
 
+def _keep_shared(request: TrainRequest, device: Device) -> None:
+    try:
+        device.keep_shared(request)
+    except DeviceError as error:  # its user goes without the newest adapter; the round does not depend on that
+        _LOG.warning("%s", error)
+
+
 def _check_model(adapted: AdaptedModel, request: TrainRequest) -> None:
     spec = adapted.spec
     if spec.base_fingerprint != request.base_fingerprint or spec.digest() != request.spec_digest:
         raise WrongModelError("the base model or the adapter is not the one the server named")
-    if request.vector.shape != (spec.dimension,):
+    if request.vector.shape != (spec.state_dimension,):
         raise MessageError("shared: not as many numbers as the adapter has")
 
 

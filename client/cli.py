@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.personal_commands import app as personal_app
 from client.privacy_commands import identity, policy_app, privacy
 from client.rlhi_commands import pairs, persona
 from shared.command_line import explained, run_script
@@ -42,6 +43,7 @@ app.command()(pairs)
 app.command()(privacy)
 app.command()(identity)
 app.add_typer(policy_app, name="policy")
+app.add_typer(personal_app, name="personal")
 
 
 @app.command()
@@ -88,11 +90,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Of the order of pairs.", min=0)] = 0,
 ) -> None:
     """Train an adapter of your own on your own pairs, alone. It stays here: no one else gets it."""
-    import numpy as np
-
     from client.pair_scores import pair_margins
     from client.training import TrainingConfig, train_locally
-    from shared.adapter import AdapterConfig, attach_adapter
+    from shared.adapter import attach_adapter
+    from shared.adapter_spec import AdapterConfig
     from shared.language_model import ModelConfig, load_language_model
     from shared.privacy.noise import SeededTestNoise
 
@@ -106,11 +107,12 @@ def train(
         )
         mine = [line.pair for line in lines]
         with out.status(f"{steps} steps on {len(mine)} pairs"):
-            start = np.zeros(adapted.spec.dimension, dtype=np.float32)
+            start = adapted.read()
             # No noise is drawn: an adapter that stays needs none.
             update = train_locally(adapted, start, mine, config, noise=SeededTestNoise(0), seed=seed)
-            margins = pair_margins(adapted, update.vector, mine, config)
-        adapted.load(update.vector)
+            trained = start + update.vector
+            margins = pair_margins(adapted, trained, mine, config)
+        adapted.load(trained)
         out_directory.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out_directory.parent, prefix=".training-") as made:  # mode 0700
             adapted.save(Path(made) / "adapter")
@@ -137,7 +139,7 @@ def _read(path: Path) -> tuple[PreferenceLine, ...]:
 
 def _expected() -> tuple[type[Exception], ...]:
     from client.training import TrainingError
-    from shared.adapter import AdapterError
+    from shared.adapter_spec import AdapterError
     from shared.chat_format import ChatTemplateError
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError

@@ -21,6 +21,7 @@ from shared.secagg_messages import StageRequest
 from shared.signing_key import SigningKey
 
 if TYPE_CHECKING:
+    from client.personal_adapter import KeptAdapters
     from client.privacy_ledger import PrivacyLedger
 
 _LOG = logging.getLogger(__name__)
@@ -50,6 +51,34 @@ class Device(Protocol):
 
     def sessions(self) -> Sessions:
         """Where it aggregates securely. Raises `DeviceError`."""
+        ...
+
+    def personal(self) -> PersonalFactors:
+        """What of an adapter stays here. Raises `DeviceError`."""
+        ...
+
+    def keep_shared(self, request: TrainRequest) -> None:
+        """Keeps the shared adapter that came with a request, for its user. Raises `DeviceError`."""
+        ...
+
+
+class PersonalFactors(Protocol):
+    """The factors of an adapter that are trained here and never sent (`client.personal_factors`)."""
+
+    def begin(self, request: TrainRequest) -> NDArray[np.float32] | None:
+        """Those that the run's last round left here; the same for a round that is asked again. None has none yet.
+
+        Raises:
+            DeviceError: they cannot be read.
+        """
+        ...
+
+    def keep(self, request: TrainRequest, trained: NDArray[np.float32]) -> None:
+        """Keeps those that a round has trained.
+
+        Raises:
+            DeviceError: they cannot be kept.
+        """
         ...
 
 
@@ -199,6 +228,22 @@ class InstalledDevice:
         return SecureSessions(
             self._ledger / "sessions", device_key=self.noise_key(), identity=self.identity(), ledger=ledger
         )
+
+    def personal(self) -> PersonalFactors:
+        """In files of the state directory, encrypted under the device's key."""
+        from client.personal_factors import SealedFactors
+
+        return SealedFactors(self._state / "personal", device_key=self.noise_key())
+
+    def adapters(self) -> KeptAdapters:
+        """What is kept of the shared adapter, and its user's own."""
+        from client.personal_adapter import KeptAdapters
+
+        return KeptAdapters(self._state / "adapters", device_key=self.noise_key())
+
+    def keep_shared(self, request: TrainRequest) -> None:
+        """See `Device`."""
+        self.adapters().keep_shared(request)
 
     def _open_ledger(self) -> PrivacyLedger:
         """A new device's ledger is begun before its noise key: one that has a key and no ledger has lost it."""

@@ -139,7 +139,8 @@ class Participation:
             raise DeclinedError("the cohort does not have this device under its own identity")
         self._peers.check(cohort, organiser=policy.secure.organiser)
         try:
-            session_of(request)
+            # No update holds more than the state, and the model that says how much is not loaded yet.
+            session_of(request, dimension=request.vector.size)
         except ValueError as error:
             raise DeclinedError(f"secure aggregation: {error}") from None
 

@@ -127,7 +127,7 @@ class SecureSessions:
         return self._guarded(lambda: self._answer(request))
 
     def _enter(self, request: TrainRequest, update: NDArray[np.float32]) -> bytes:
-        terms, encoding = session_of(request)
+        terms, encoding = session_of(request, dimension=update.size)
         file = self._file(request.run, request.round_number, request.attempt)
         if file.exists():
             kept = self._read(file)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from client.factor_rotation import rotated
 from client.gradient_check import check_pair_gradients
 from client.packing import (
     batches_by_length,
@@ -136,7 +137,8 @@ class LocalUpdate:
     """What training gave. Only `vector`, clipped, is meant to leave the device: the other fields are about its data.
 
     Attributes:
-        vector: (d,) float32, trained minus start, not clipped.
+        vector: (d,) float32, trained minus start, not clipped; of the factors that the round trains.
+        personal: the factors that stay on the device, as trained; of no numbers with most methods.
         loss: mean over the pairs of the first step, before it; NaN where no pair was drawn.
         accuracy: share of the same pairs whose margin is above 0, a tie counting half.
         pairs: how many the device used.
@@ -147,6 +149,7 @@ class LocalUpdate:
     """
 
     vector: NDArray[np.float32]
+    personal: NDArray[np.float32]
     loss: float
     accuracy: float
     pairs: int
@@ -166,6 +169,9 @@ def train_locally(
     noise: NoiseSource,
     seed: int,
     cache: PairCache | None = None,
+    round_number: int = 1,
+    rank: int | None = None,
+    personal: NDArray[np.float32] | None = None,
 ) -> LocalUpdate:
     """Trains the adapter from `start` on one device's pairs and returns the difference.
 
@@ -173,11 +179,14 @@ def train_locally(
     without gradients.
 
     Args:
-        start: (d,) the round's adapter.
+        start: (state_dimension,) the round's adapter.
         pairs: 1 to about 50; with `pair_privacy` also none, which is a step of noise alone.
         noise: draws the pairs and the noise of `pair_privacy`; not touched without it.
         seed: of the choice and order of pairs without privacy.
         cache: prepared pairs from earlier rounds.
+        round_number: decides which factors are trained, where a method's rounds differ.
+        rank: of the device, where it is smaller than the adapter's.
+        personal: the factors that stay on the device, where a method has them; None begins them anew.
 
     Raises:
         NoPairsError: no pairs, and no `pair_privacy`.
@@ -194,10 +203,12 @@ def train_locally(
     generator = np.random.default_rng(seed)
     if private is None and len(pairs) > config.max_pairs:
         pairs = [pairs[index] for index in sorted(generator.permutation(len(pairs))[: config.max_pairs])]
-    adapted.load(start)
+    adapted.load(start, round_number=round_number, rank=rank)
+    adapted.load_personal(personal)
     if private is not None:
         check_pair_gradients(adapted)
-    parameters = adapted.shared_parameters()
+    begun = adapted.read()
+    parameters = [*adapted.shared_parameters(), *adapted.personal_parameters()]
     prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter)
     if private is None:
         _check_reference(prepared)
@@ -219,15 +230,20 @@ def train_locally(
                     drawn = [prepared[index] for index in step.draw(len(prepared))]
                     drawn_loss = take_private_step(adapted, drawn, config, step, meter)
                     first = first or drawn_loss
-        vector = adapted.read() - start
+        trained, kept = adapted.read(), adapted.read_personal()
     finally:
         for parameter in parameters:
             parameter.grad = None
         adapted.load(start)
+    spec = adapted.spec
+    if spec.config.method == "fedrot-lora":
+        trained = rotated(spec, begun, trained, round_number)
+    vector = spec.restrict(trained - begun, round_number).astype(np.float32)
     if not np.isfinite(vector).all():
         raise NonFiniteTrainingError("the trained adapter is not finite")
     return LocalUpdate(
         vector=vector,
+        personal=kept,
         loss=float(first.total.mean()) if first is not None else float("nan"),
         accuracy=_accuracy(first.margin) if first is not None else float("nan"),
         pairs=len(prepared),
@@ -255,9 +271,14 @@ def take_plain_step(
             raise NonFiniteTrainingError("the loss is not finite")
         (loss.total.sum() / len(pairs)).backward()  # type: ignore[no-untyped-call]
         losses.append(loss)
-    if not all(bool(torch.isfinite(p.grad).all()) for p in adapted.shared_parameters() if p.grad is not None):
+    if not all(bool(torch.isfinite(gradient).all()) for gradient in _gradients(adapted)):
         raise NonFiniteTrainingError("the gradient is not finite")
     return _detached(losses)
+
+
+def _gradients(adapted: AdaptedModel) -> list[Tensor]:
+    parameters = (*adapted.shared_parameters(), *adapted.personal_parameters())
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def take_private_step(

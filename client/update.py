@@ -24,7 +24,7 @@ from shared.adapter import AdaptedModel
 from shared.conversation import PreferencePair
 from shared.messages import PublicMetrics, TrainReply, TrainRequest
 from shared.privacy.clipping import clip_to_norm, l2_norm
-from shared.privacy.noise import AesCtrNoise
+from shared.privacy.noise import AesCtrNoise, NoiseSource
 from shared.round_plan import FederationPlan
 
 _LOG = logging.getLogger(__name__)
@@ -71,13 +71,44 @@ def answer(
         cache = None
     not_drawn = AesCtrNoise(bytes(32))
     try:
-        update = train_locally(
-            adapted, request.vector, pairs, config, noise=not_drawn, seed=request.training_seed, cache=cache
+        update = _train(
+            request, device, adapted, pairs, config, noise=not_drawn, seed=request.training_seed, cache=cache
         )
     except NoPairsError:
         return TrainReply(status="no-pairs", request_digest=digest)
     clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
     return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=_metrics(update))
+
+
+def _train(
+    request: TrainRequest,
+    device: Device,
+    adapted: AdaptedModel,
+    pairs: Sequence[PreferencePair],
+    config: TrainingConfig,
+    *,
+    noise: NoiseSource,
+    seed: int,
+    cache: PairCache | None,
+) -> LocalUpdate:
+    """Trains from the request's state, in its round, with the device's rank; what is personal is kept here."""
+    keeps = bool(adapted.spec.config.federation.personal)
+    before = device.personal().begin(request) if keeps else None
+    update = train_locally(
+        adapted,
+        request.vector,
+        pairs,
+        config,
+        noise=noise,
+        seed=seed,
+        cache=cache,
+        round_number=request.round_number,
+        rank=adapted.spec.config.rank_of(request.device),
+        personal=before,
+    )
+    if keeps:
+        device.personal().keep(request, update.personal)
+    return update
 
 
 def _train_as_one_of_many(
@@ -89,15 +120,14 @@ def _train_as_one_of_many(
     its content, and must not show in its reply.
     """
     usable = _usable_pairs(request, device, adapted, config)
-    nothing = np.zeros(adapted.spec.dimension, dtype=np.float32)
+    nothing = np.zeros(adapted.spec.update_dimension(request.round_number), dtype=np.float32)
     if not usable:
         return nothing
     pairs = [pair for pair, _ in usable]
     seed = int(request.digest()[:12], 16)
     try:
-        return train_locally(
-            adapted, request.vector, pairs, config, noise=AesCtrNoise(bytes(32)), seed=seed, cache=cache
-        ).vector
+        noise = AesCtrNoise(bytes(32))
+        return _train(request, device, adapted, pairs, config, noise=noise, seed=seed, cache=cache).vector
     except Exception as error:
         _LOG.warning("training on this device's pairs failed (%s): it replies with zeros", type(error).__name__)
         return nothing
@@ -130,9 +160,10 @@ def _train_with_noise(
     the same noise: the difference of the two replies would be the pairs'.
     """
     release = bytes.fromhex(request.digest()) + _digest([encoded for _, encoded in usable])
-    return train_locally(
+    return _train(
+        request,
+        device,
         adapted,
-        request.vector,
         [pair for pair, _ in usable],
         config,
         noise=AesCtrNoise.for_release(device.noise_key(), release),

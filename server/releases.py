@@ -21,9 +21,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ from server.cohorts import new_cohort_key
 from server.ledger import ChainError, LedgerState, RunLedger
 from server.round_record import RoundRecord
 from server.whole_files import TEMPORARY_PREFIX, write_whole
-from shared.adapter import AdaptedModel, AdapterSpec
+from shared.adapter import AdaptedModel
+from shared.adapter_spec import AdapterSpec
 from shared.flat_config import ConfigError
 from shared.private_files import sync
 from shared.round_plan import FederationPlan
@@ -47,7 +48,7 @@ COHORT_KEY_FILE = "cohorts.key"
 SECRET_FILES = (COHORT_KEY_FILE, NOISE_STATE_FILE)
 _KEY_BYTES = 32
 _FORMAT = "1"
-_VECTOR = "vector"
+_VECTOR, _STEP = "vector", "step."
 
 
 class ReleaseError(RuntimeError):
@@ -58,11 +59,13 @@ class ReleaseError(RuntimeError):
 class Release:
     """Attributes:
     round_number: 0 for the untrained adapter.
-    vector: (d,) float32.
+    vector: (state_dimension,) float32.
+    remembered: what the server's steps must know of earlier ones.
     """
 
     round_number: int
     vector: NDArray[np.float32]
+    remembered: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class RunDirectory:
@@ -102,14 +105,14 @@ class RunDirectory:
                 return None
             if not resume:
                 raise ReleaseError(f"{self.path} holds a run already: resume it, or name another directory")
-            state, vector = self._read_checkpoint()
+            state, vector, remembered = self._read_checkpoint()
         self._check_same_run(state)
         if self._plan.is_private:
             self._check_ledger(state)
         last = RoundRecord.from_json(str(state["record"]))
         with self._explained("mend"):
             self._mend_rounds(last)
-        return Release(round_number=last.round_number, vector=vector)
+        return Release(round_number=last.round_number, vector=vector, remembered=remembered)
 
     def begin(self, devices: Sequence[int]) -> LedgerState:
         """The run's name and the devices that began it: recorded now, or when it began before.
@@ -176,14 +179,23 @@ class RunDirectory:
         with self._explained("read the ledger in"):
             return self._ledger.state()
 
-    def commit(self, vector: NDArray[np.float32], record: RoundRecord) -> None:
+    def commit(
+        self,
+        vector: NDArray[np.float32],
+        record: RoundRecord,
+        *,
+        remembered: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> None:
         """Makes the release of a finished round, then its line.
+
+        Args:
+            remembered: what the server's steps must know of earlier ones (`server.adapter_step`); made of releases.
 
         Raises:
             ReleaseError: the vector is not finite or not the adapter's, or it cannot be written; the release before
                 stands.
         """
-        if vector.shape != (self._spec.dimension,) or vector.dtype != np.float32:
+        if vector.shape != (self._spec.state_dimension,) or vector.dtype != np.float32:
             raise ReleaseError("a release must be a float32 vector of the adapter's size")
         if not np.isfinite(vector).all():
             raise ReleaseError(
@@ -198,7 +210,8 @@ class RunDirectory:
         with self._explained("write the release to"):
             ledger = self._ledger.release(record.round_number, record.attempts)
             metadata |= {"ledger.entries": str(len(ledger.entries)), "ledger.digest": ledger.head}
-            write_whole(self._checkpoint, save({_VECTOR: vector}, metadata=metadata))
+            kept = {f"{_STEP}{name}": values for name, values in (remembered or {}).items()}
+            write_whole(self._checkpoint, save({_VECTOR: vector, **kept}, metadata=metadata))
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")
                 file.flush()
@@ -241,17 +254,19 @@ class RunDirectory:
     def _rounds(self) -> Path:
         return self.path / ROUNDS_FILE
 
-    def _read_checkpoint(self) -> tuple[dict[str, object], NDArray[np.float32]]:
+    def _read_checkpoint(self) -> tuple[dict[str, object], NDArray[np.float32], dict[str, NDArray[np.float64]]]:
         try:
             with safe_open(self._checkpoint, framework="numpy") as file:
                 metadata: dict[str, str] = file.metadata() or {}
                 vector: NDArray[np.float32] = file.get_tensor(_VECTOR)
+                names = [name for name in file.keys() if name.startswith(_STEP)]  # noqa: SIM118  # not a mapping
+                remembered = {name.removeprefix(_STEP): file.get_tensor(name) for name in names}
             state: dict[str, object] = {**metadata, "plan": json.loads(metadata["plan"])}
             RoundRecord.from_json(metadata["record"])
             int(metadata["ledger.entries"])
         except (SafetensorError, KeyError, ValueError):
             raise ReleaseError(f"the checkpoint in {self.path} is damaged: start anew in another directory") from None
-        return state, vector
+        return state, vector, remembered
 
     def _check_same_run(self, state: dict[str, object]) -> None:
         try:

@@ -62,6 +62,10 @@ class RoundRecord:
         step_norm: L2 of the server's step, which the releases show anyway.
         noise_std: standard deviation of the noise on one number of the mean update, where users are private; else 0.
         metrics: None in a private run.
+        aggregation_error: distance of the round's release from the mean of the devices' models, over that mean's norm
+            (`server.aggregation.aggregation_error`); None where it was not measured: in a private run, or where devices
+            keep a factor.
+        aggregation_seconds: that the server took to make the next state of the updates, or of their sum.
     """
 
     round_number: int
@@ -77,6 +81,8 @@ class RoundRecord:
     step_norm: float
     noise_std: float = 0.0
     metrics: CohortMetrics | None = None
+    aggregation_error: float | None = None
+    aggregation_seconds: float = 0.0
 
     def to_json(self) -> str:
         """One line of `rounds.jsonl`, without its newline."""

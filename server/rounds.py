@@ -16,6 +16,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
+from server.adapter_step import open_step
 from server.central_noise import open_mechanism
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.exchange import exchange
@@ -83,9 +84,16 @@ def run_rounds(
         roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout)
         try:
             check_sessions(plan, dimension=adapted.spec.dimension)
-            mechanism = open_mechanism(
-                plan, dimension=adapted.spec.dimension, released=finished, state_file=directory.noise_state
+            mechanisms = tuple(
+                open_mechanism(
+                    plan,
+                    dimension=adapted.spec.update_dimension(turn),
+                    released=finished,
+                    state_file=directory.noise_state,
+                )
+                for turn in range(1, plan.adapter.federation.turns + 1)
             )
+            step = open_step(plan, adapted.spec, remembered=None if release is None else release.remembered)
         except ValueError as error:
             raise ReleaseError(
                 f"this much noise cannot be drawn or summed for {adapted.spec.dimension:,} numbers: {error}"
@@ -97,7 +105,8 @@ def run_rounds(
             roster=roster,
             run=run.run,
             cohorts=_open_cohorts(plan, run.devices, directory),
-            mechanism=mechanism,
+            mechanisms=mechanisms,
+            step=step,
             enrolment=enrolment,
             signing_key=signing_key,
         )
@@ -105,8 +114,8 @@ def run_rounds(
         strategy.summary()
         for number in range(finished + 1, plan.rounds + 1):
             arrays, record = _run_round(number, to_array_record(vector), plan, grid, strategy, averaging, directory)
-            vector = from_array_record(arrays, dimension=adapted.spec.dimension)
-            directory.commit(vector, record)
+            vector = from_array_record(arrays, dimension=adapted.spec.state_dimension)
+            directory.commit(vector, record, remembered=step.remembered())
             if observe is not None:
                 observe(record)
     directory.finish(adapted, vector)
@@ -159,6 +168,8 @@ def _run_round(
                 step_norm=outcome.step_norm,
                 noise_std=outcome.noise_std,
                 metrics=outcome.metrics,
+                aggregation_error=outcome.aggregation_error,
+                aggregation_seconds=outcome.aggregation_seconds,
             )
         _LOG.warning(
             "round %d, attempt %d: %d usable replies, and the plan asks for %d",

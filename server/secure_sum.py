@@ -85,12 +85,12 @@ def sum_securely(joined: Sequence[Joined], *, grid: Grid, dimension: int, timeou
         group: Flower's group id for the messages.
     """
     outcome = SecureSum(total=np.zeros(dimension, dtype=np.float64))
-    for some in _waves(joined):
+    for some in _waves(joined, dimension=dimension):
         _sum_parts(some, outcome, grid=grid, timeout=timeout, group=group)
     return outcome
 
 
-def _waves(joined: Sequence[Joined]) -> Iterator[list[_Part]]:
+def _waves(joined: Sequence[Joined], *, dimension: int) -> Iterator[list[_Part]]:
     parts: dict[int, list[Joined]] = {}
     for one in joined:
         if one.request.cohort is not None:
@@ -101,7 +101,7 @@ def _waves(joined: Sequence[Joined]) -> Iterator[list[_Part]]:
         if wave and size + len(parts[number]) > _AT_ONCE:
             yield wave
             wave, size = [], 0
-        wave.append(_Part(parts[number]))
+        wave.append(_Part(parts[number], dimension=dimension))
         size += len(parts[number])
     if wave:
         yield wave
@@ -114,11 +114,11 @@ class _Part:
         reason: why it has ended; "" while it has not.
     """
 
-    def __init__(self, joined: Sequence[Joined]) -> None:
+    def __init__(self, joined: Sequence[Joined], *, dimension: int) -> None:
         self.joined = {one.request.device: one for one in joined}
         self.reason = ""
         try:
-            self.terms, self.encoding = session_of(joined[0].request)
+            self.terms, self.encoding = session_of(joined[0].request, dimension=dimension)
             self.session = ServerSession(self.terms)
             self.waiting = self.session.show_keys({number: one.keys for number, one in self.joined.items()})
         except (ValueError, SessionAbortedError) as error:

@@ -1,95 +1,32 @@
-"""The adapter: the few parameters that are trained on devices, shared, averaged and released.
+"""The adapter in a model: the few parameters that are trained on devices, shared, aggregated and released.
 
-FFA-LoRA (Sun et al., 2024, arXiv:2403.12313): every adapted weight is `W + (alpha / r) B A` with `A` frozen at an
-initialisation that all parties derive from one seed, and `B` trained from zero. Only `B` is shared. The update is then
-linear in what is shared, so the mean of the devices' `B` is the mean of their models, and noise is never multiplied.
-
-A further method is one more entry in `_METHODS`: which LoRA parameters are shared, and how those that are not begin.
+Every adapted weight is `W + (alpha / r) B A`, with a core, `B R A`, or a residual beside it where the method has one
+(`shared.adapter_methods`). All parties derive the beginning from one seed, and in it the model says what it said.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from shared.adapter_layers import CoredFactor, Residual, exact_factors
+from shared.adapter_methods import Factor
+from shared.adapter_spec import SUFFIXES, AdapterConfig, AdapterError, AdapterSpec, first_factor, orthonormal
 from shared.language_model import LanguageModel
 
-Method = Literal["ffa-lora"]
-
 _ADAPTER = "default"
-# Which of a LoRA layer's two factors travels.
-_METHODS: dict[str, str] = {"ffa-lora": "lora_B"}
-_UNIFORMS_PER_NORMAL = 12
-_CHUNK = 1 << 16
-
-
-class AdapterError(ValueError):
-    """An adapter does not fit the model, or a vector does not fit the adapter."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterConfig:
-    """Attributes:
-    method: how the adapter is federated.
-    rank: r. Under privacy the number of shared parameters is the enemy: r is the first knob.
-    alpha: the adapted weight is `W + (alpha / rank) B A`.
-    target_modules: module names by suffix, or every linear layer but the LM head.
-    seed: of the frozen factor; part of the plan, so that all parties hold the same.
-    """
-
-    method: Method = "ffa-lora"
-    rank: int = 4
-    alpha: float = 8.0
-    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.method not in _METHODS:
-            raise AdapterError(f"unknown adapter method {self.method!r}: known are {', '.join(_METHODS)}")
-        if self.rank < 1 or not self.alpha > 0:
-            raise AdapterError("an adapter's rank must be at least 1 and its alpha above 0")
-        if not self.target_modules:
-            raise AdapterError("an adapter needs at least one target module, or 'all-linear'")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterSpec:
-    """What two parties must agree on before a vector means anything to both.
-
-    Attributes:
-        config: the adapter's.
-        base_name, base_fingerprint: the base model's.
-        parameters: ordered `(name, shape)` of what is shared; a vector is their concatenation in this order, row-major.
-    """
-
-    config: AdapterConfig
-    base_name: str
-    base_fingerprint: str
-    parameters: tuple[tuple[str, tuple[int, ...]], ...]
-
-    @property
-    def dimension(self) -> int:
-        """d, how many numbers are shared."""
-        return sum(math.prod(shape) for _, shape in self.parameters)
-
-    def digest(self) -> str:
-        """SHA-256 (hex) over all of it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+_PREFIX = "base_model.model."
 
 
 class AdaptedModel:
@@ -106,44 +43,98 @@ class AdaptedModel:
         self.spec = spec
         self.language_model = language_model
         self._peft_model = peft_model
-        self.layers: tuple[LoraLayer, ...] = tuple(m for m in peft_model.modules() if isinstance(m, LoraLayer))
-        named = dict(_lora_parameters(peft_model))
-        self._shared: list[nn.Parameter] = [named[name] for name, _ in spec.parameters]
+        named = _named_layers(peft_model)
+        self.layers: tuple[LoraLayer, ...] = tuple(layer for _, layer in named)
+        method = spec.config.federation
+        self._residuals: dict[str, Residual] = {}
+        if "residual" in method.sent_down:
+            self._residuals = {name: _add_residual(layer) for name, layer in named}
+        held = {name: _tensors(layer, self._residuals.get(name)) for name, layer in named}
+        self._held: dict[str, dict[Factor, Tensor]] = held
+        # As they begin: a device of a smaller rank zeroes the rest of them, and later perhaps not.
+        self._first = {
+            (name, factor): tensor.detach().clone()
+            for name, tensors in held.items()
+            for factor, tensor in tensors.items()
+            if factor in ("a", "b") and factor not in method.sent_down and factor not in method.personal
+        }
+        self._modules: dict[Factor, list[nn.Module]] = {
+            "a": [layer.lora_A[_ADAPTER] for layer in self.layers],
+            "b": [layer.lora_B[_ADAPTER] for layer in self.layers],
+            "core": [getattr(layer.lora_A[_ADAPTER], "core", layer) for layer in self.layers],
+        }
+        self._trained, self._kept = method.factors(1), method.personal
         self._freeze()
+        self._begun = self.read()
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The shared parameters, in spec order: float32, the only ones that take a gradient."""
-        return list(self._shared)
+        """The parameters that the round's update holds, in spec order: float32, and take a gradient."""
+        return self._parameters_of(self._trained)
+
+    def personal_parameters(self) -> list[nn.Parameter]:
+        """The parameters that are trained and stay on the device; none with most methods, but in `personal_only`."""
+        return self._parameters_of(self._kept)
 
     def shared_modules(self) -> nn.ModuleList:
         """The submodules that hold the shared parameters, in spec order (where per-pair gradients are collected)."""
-        factor = _METHODS[self.spec.config.method]
-        return nn.ModuleList([getattr(layer, factor)[_ADAPTER] for layer in self.layers])
+        return nn.ModuleList([
+            self._modules[factor][index]
+            for index, tensors in enumerate(self._held.values())
+            for factor in tensors
+            if factor in self._trained
+        ])  # fmt: skip
 
-    def load(self, vector: NDArray[np.float32]) -> None:
-        """Sets the shared parameters from a flat float32 vector (d,).
+    def load(self, vector: NDArray[np.float32], *, round_number: int = 1, rank: int | None = None) -> None:
+        """Sets the state from a flat float32 vector (state_dimension,), and what is trained from the round's number.
+
+        Factors that stay on the device begin anew: see `load_personal`.
+
+        Args:
+            rank: of the device, if it holds fewer rows of A and columns of B than the state has: the rest is zero.
 
         Raises:
             AdapterError: wrong shape, dtype, or a value that is not finite.
         """
-        if vector.shape != (self.spec.dimension,) or vector.dtype != np.float32:
-            raise AdapterError(
-                f"the adapter takes a float32 vector of {self.spec.dimension} numbers, "
-                f"not {vector.dtype} of shape {vector.shape}"
-            )
-        if not np.isfinite(vector).all():
-            raise AdapterError("an adapter's vector must be finite")
-        offset = 0
+        self._set(vector, self.spec.state_dimension, self.spec.config.federation.sent_down)
         with torch.no_grad():
-            for parameter in self._shared:
-                part = vector[offset : offset + parameter.numel()]
-                parameter.copy_(torch.tensor(part).reshape(parameter.shape))
-                offset += parameter.numel()
+            for (name, factor), begun in self._first.items():
+                self._held[name][factor].copy_(begun)
+            if rank is not None and rank < self.spec.config.rank:
+                for tensors in self._held.values():
+                    _cut(tensors, rank)
+        self._trained = self.spec.config.federation.factors(round_number)
+        self._kept = self.spec.config.federation.personal
+        self.load_personal(None)
+        self._freeze()
+
+    def personal_only(self) -> None:
+        """From now to the next `load` nothing is trained that is shared, and `personal_parameters` is what stays.
+
+        Those that the method keeps; where it keeps none, the ones that a first round trains.
+        """
+        self._trained, self._kept = (), self._kept or self.spec.config.federation.factors(1)
+        self._freeze()
+
+    def beginning(self) -> NDArray[np.float32]:
+        """(state_dimension,) the state of a fresh adapter, a copy."""
+        return self._begun.copy()
 
     def read(self) -> NDArray[np.float32]:
-        """The shared parameters as a flat float32 vector (d,), a copy."""
-        parts = [parameter.detach().float().cpu().numpy().ravel() for parameter in self._shared]
-        return np.concatenate(parts).astype(np.float32)
+        """The state as a flat float32 vector (state_dimension,), a copy."""
+        return self._get(self.spec.config.federation.sent_down)
+
+    def load_personal(self, vector: NDArray[np.float32] | None) -> None:
+        """Sets the factors that stay on the device from a flat vector; None begins anew, with zeros.
+
+        Raises:
+            AdapterError: as `load`.
+        """
+        size = sum(parameter.numel() for parameter in self.personal_parameters())
+        self._set(np.zeros(size, dtype=np.float32) if vector is None else vector, size, self._kept)
+
+    def read_personal(self) -> NDArray[np.float32]:
+        """The factors that stay on the device, a flat copy; of no numbers with most methods."""
+        return self._get(self._kept)
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
@@ -157,21 +148,65 @@ class AdaptedModel:
     def save(self, directory: Path) -> None:
         """Writes `adapter_config.json` and `adapter_model.safetensors`, as `PeftModel.from_pretrained` reads them.
 
-        Both factors are in the file. The base model is named as it is known, never by a path on this machine. The same
-        adapter gives the same bytes.
+        A plain LoRA of the same product: a core is multiplied in, and a residual makes it as wide as it has to be. The
+        base model is named as it is known, never by a path on this machine. The same adapter gives the same bytes.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        weights = get_peft_model_state_dict(self._peft_model, save_embedding_layers=False)
-        save_file({name: weights[name].detach().cpu().contiguous() for name in sorted(weights)},
-                  directory / "adapter_model.safetensors", metadata={"format": "pt"})  # fmt: skip
         settings = self._peft_model.peft_config[_ADAPTER].to_dict()
+        factors = self._plain_factors()
+        widest = max(a.shape[0] for a, _ in factors.values())
+        if self._residuals:  # its scale is in the factors
+            settings |= {"r": widest, "lora_alpha": float(widest)}
+        weights = {}
+        for name, (a, b) in factors.items():
+            missing = (widest if self._residuals else a.shape[0]) - a.shape[0]
+            weights[f"{_PREFIX}{name}.{SUFFIXES['a']}"] = nn.functional.pad(a, (0, 0, 0, missing)).contiguous()
+            weights[f"{_PREFIX}{name}.{SUFFIXES['b']}"] = nn.functional.pad(b, (0, missing)).contiguous()
+        save_file({name: weights[name] for name in sorted(weights)},
+                  directory / "adapter_model.safetensors", metadata={"format": "pt"})  # fmt: skip
         settings |= {"base_model_name_or_path": self.spec.base_name, "inference_mode": True}
         text = json.dumps(settings, indent=2, sort_keys=True, default=_jsonable)
         (directory / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
+    def _plain_factors(self) -> dict[str, tuple[Tensor, Tensor]]:
+        found = {}
+        for (name, tensors), layer in zip(self._held.items(), self.layers, strict=True):
+            a, b = layer.lora_A[_ADAPTER].weight.detach().cpu(), tensors["b"].detach().cpu()
+            if name in self._residuals:
+                a, b = exact_factors(layer.scaling[_ADAPTER] * b @ a + self._residuals[name].weight.cpu())
+            found[name] = (a, b)
+        return found
+
+    def _ordered(self, factors: tuple[Factor, ...]) -> Iterator[Tensor]:
+        for tensors in self._held.values():
+            yield from (tensor for factor, tensor in tensors.items() if factor in factors)
+
+    def _parameters_of(self, factors: tuple[Factor, ...]) -> list[nn.Parameter]:
+        return [tensor for tensor in self._ordered(factors) if isinstance(tensor, nn.Parameter)]
+
+    def _set(self, vector: NDArray[np.float32], size: int, factors: tuple[Factor, ...]) -> None:
+        if vector.shape != (size,) or vector.dtype != np.float32:
+            raise AdapterError(
+                f"the adapter takes a float32 vector of {size} numbers, not {vector.dtype} of shape {vector.shape}"
+            )
+        if not np.isfinite(vector).all():
+            raise AdapterError("an adapter's vector must be finite")
+        offset = 0
+        with torch.no_grad():
+            for tensor in self._ordered(factors):
+                part = vector[offset : offset + tensor.numel()]
+                tensor.copy_(torch.tensor(part).reshape(tensor.shape))
+                offset += tensor.numel()
+
+    def _get(self, factors: tuple[Factor, ...]) -> NDArray[np.float32]:
+        parts = [tensor.detach().float().cpu().numpy().ravel() for tensor in self._ordered(factors)]
+        return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, dtype=np.float32)
+
     def _switch(self, *, on: bool) -> None:
         for layer in self.layers:
             layer.enable_adapters(on)
+        for residual in self._residuals.values():
+            residual.on = on
         if on:
             self._freeze()
 
@@ -179,15 +214,15 @@ class AdaptedModel:
         # PEFT marks both factors trainable whenever a layer is switched on.
         for layer in self.layers:
             layer.requires_grad_(False)
-        for parameter in self._shared:
+        for parameter in (*self.shared_parameters(), *self.personal_parameters()):
             parameter.requires_grad_(True)
 
 
 def attach_adapter(language_model: LanguageModel, config: AdapterConfig) -> AdaptedModel:
-    """Puts a fresh adapter into a model, in place: `B` is zero, so the model still says what it said.
+    """Puts a fresh adapter into a model, in place: the model still says what it said.
 
     Raises:
-        AdapterError: the model has an adapter already, or none of the target modules.
+        AdapterError: the model has an adapter already, none of the target modules, or one smaller than the rank.
     """
     model = language_model.model
     if any(isinstance(module, LoraLayer) for module in model.modules()):
@@ -212,45 +247,68 @@ def attach_adapter(language_model: LanguageModel, config: AdapterConfig) -> Adap
             if not isinstance(targets, str)
             else f"PEFT finds no linear layer to adapt in {language_model.name!r}"
         ) from None
-    factor = _METHODS[config.method]
-    shared: list[tuple[str, tuple[int, ...]]] = []
-    with torch.no_grad():
-        for name, parameter in _lora_parameters(peft_model):
-            if f".{factor}." in name:
-                parameter.zero_()
-                shared.append((name, tuple(parameter.shape)))
-            else:
-                parameter.copy_(torch.from_numpy(_frozen_factor(name, tuple(parameter.shape), config.seed)))
+    state: list[tuple[str, tuple[int, ...]]] = []
+    for name, layer in _named_layers(peft_model):
+        _begin(name, layer, config)
+        shapes: dict[Factor, tuple[int, ...]] = {
+            factor: tuple(tensor.shape) for factor, tensor in _tensors(layer, None).items()
+        }
+        if "residual" in config.federation.sent_down:
+            shapes["residual"] = (shapes["b"][0], shapes["a"][1])
+        sent = config.federation.sent_down
+        state += [(f"{name}.{SUFFIXES[factor]}", shape) for factor, shape in shapes.items() if factor in sent]
     spec = AdapterSpec(
-        config=config, base_name=language_model.name, base_fingerprint=fingerprint, parameters=tuple(shared)
+        config=config, base_name=language_model.name, base_fingerprint=fingerprint, parameters=tuple(state)
     )
     return AdaptedModel(spec=spec, language_model=language_model, peft_model=peft_model)
 
 
-def _lora_parameters(peft_model: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:
-    """LoRA parameters in the model's order, named by their place in the base model."""
-    for name, parameter in peft_model.named_parameters():
-        if ".lora_A." in name or ".lora_B." in name:
-            yield name.removeprefix("base_model.model.").replace(f".{_ADAPTER}.", "."), parameter
+def _named_layers(peft_model: PeftModel) -> list[tuple[str, LoraLayer]]:
+    """Adapted layers in the model's order, named by their place in the base model."""
+    named = peft_model.named_modules()
+    return [(name.removeprefix(_PREFIX), layer) for name, layer in named if isinstance(layer, LoraLayer)]
 
 
-def _frozen_factor(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
-    """`A` (rank, in_features) ~ N(0, 1/in_features), the same bits on every machine.
+def _begin(name: str, layer: LoraLayer, config: AdapterConfig) -> None:
+    """Sets a fresh layer's factors: A drawn, B zero; with a core, both orthogonal and the core zero."""
+    a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+    drawn = first_factor(f"{name}.{SUFFIXES['a']}", tuple(a.shape), config.seed)
+    with torch.no_grad():
+        if "core" not in config.federation.has:
+            a.copy_(torch.from_numpy(drawn))
+            b.zero_()
+            return
+        if config.rank > min(a.shape[1], b.shape[0]):
+            raise AdapterError(f"{name} is smaller than the rank {config.rank}")
+        a.copy_(torch.from_numpy(orthonormal(drawn)))
+        columns = first_factor(f"{name}.{SUFFIXES['b']}", tuple(reversed(b.shape)), config.seed)
+        # So that one step length serves every rank: a core sees rank / outputs of the square of B's gradient, and must
+        # go further for as much; by the root of that it went too far in its few directions, by this not (measured).
+        b.copy_(torch.from_numpy((b.shape[0] / config.rank) ** 0.25 * orthonormal(columns).T))
+        cored = CoredFactor(layer.lora_A[_ADAPTER], rank=config.rank)
+        cored.core.weight.zero_()
+        layer.lora_A[_ADAPTER] = cored
 
-    The stream is Philox, keyed by SHA-256 of seed and parameter name, so it depends neither on the order of layers nor
-    on anybody's global generator. A normal is the sum of twelve uniforms: its steps are exact in float64 or correctly
-    rounded by IEEE 754, where a logarithm or cosine would differ by the machine's maths library.
-    """
-    key = hashlib.sha256(f"tacit/adapter/{seed}/{name}".encode()).digest()
-    stream = np.random.Philox(key=np.frombuffer(key[:16], dtype="<u8"))
-    count = math.prod(shape)
-    out = np.empty(count, dtype=np.float64)
-    for start in range(0, count, _CHUNK):
-        size = min(_CHUNK, count - start)
-        words = np.asarray(stream.random_raw(size * _UNIFORMS_PER_NORMAL), dtype=np.uint64) >> np.uint64(32)
-        total = words.reshape(size, _UNIFORMS_PER_NORMAL).sum(axis=1)
-        out[start : start + size] = total.astype(np.float64) / 2**32 - _UNIFORMS_PER_NORMAL / 2
-    return (out / math.sqrt(shape[-1])).astype(np.float32).reshape(shape)
+
+def _add_residual(layer: LoraLayer) -> Residual:
+    a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+    return Residual(layer, shape=(b.shape[0], a.shape[1]), like=b)
+
+
+def _tensors(layer: LoraLayer, residual: Residual | None) -> dict[Factor, Tensor]:
+    """A layer's factors, in the order of the state."""
+    a, b = layer.lora_A[_ADAPTER], layer.lora_B[_ADAPTER].weight
+    found: dict[Factor, Tensor] = (
+        {"a": a.inner.weight, "core": a.core.weight, "b": b} if isinstance(a, CoredFactor) else {"a": a.weight, "b": b}
+    )
+    return found if residual is None else {**found, "residual": residual.weight}
+
+
+def _cut(tensors: dict[Factor, Tensor], rank: int) -> None:
+    tensors["a"][rank:] = 0
+    tensors["b"][:, rank:] = 0
+    if "core" in tensors:
+        tensors["core"][rank:], tensors["core"][:, rank:] = 0, 0
 
 
 def _jsonable(value: object) -> object:

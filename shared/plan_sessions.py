@@ -14,8 +14,11 @@ from shared.secagg.session_terms import SessionTerms, TermsError, choose_thresho
 from shared.secagg.sum_encoding import SumEncoding
 
 
-def session_of(request: TrainRequest) -> tuple[SessionTerms, SumEncoding]:
+def session_of(request: TrainRequest, *, dimension: int) -> tuple[SessionTerms, SumEncoding]:
     """What the members of a request's cohort agree on, and how their updates become integers.
+
+    Args:
+        dimension: d, of an update of the request's round.
 
     Raises:
         TermsError: there is none, or no honest device would take part in it.
@@ -29,7 +32,7 @@ def session_of(request: TrainRequest) -> tuple[SessionTerms, SumEncoding]:
     place = f"{request.run}/{request.round_number}/{request.attempt}/{cohort.part}"
     encoding = _encoding(
         plan,
-        dimension=request.vector.size,
+        dimension=dimension,
         members=len(cohort.members),
         contributors=threshold - corrupt,
         place=place,

@@ -90,6 +90,37 @@ class SecureAggregationTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerStepTerms:
+    """What the server makes of a cohort's updates.
+
+    Attributes:
+        mean: of the updates. All but "mean" bear some liars, need each update by itself, and bound nobody's share of
+            the result: they are for a trusted server, and for no privacy of users (`server.aggregation.robust_means`).
+        liars: share of a cohort that may lie: what a trimmed mean cuts at both ends, and Krum leaves out.
+        optimizer: of the steps; all but "sgd" remember earlier rounds (Reddi et al., 2021, arXiv:2003.00295).
+        beta1, beta2: of the first and second moment.
+        adaptivity: tau, added to the root of the second moment: the smaller, the more steps differ by coordinate.
+    """
+
+    mean: Literal["mean", "trimmed-mean", "median", "geometric-median", "krum"] = "mean"
+    liars: float = 0.2
+    optimizer: Literal["sgd", "momentum", "adam", "adagrad", "yogi"] = "sgd"
+    beta1: float = 0.9
+    beta2: float = 0.99
+    adaptivity: float = 1e-3
+
+    def __post_init__(self) -> None:
+        require(0 <= self.liars < 0.5, "server-step.liars", "must be at least 0 and below 0.5")
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, f"server-step.{name}", "must be at least 0 and below 1")
+        require(self.adaptivity > 0, "server-step.adaptivity", "must be above 0")
+
+    def liars_of(self, devices: int) -> int:
+        """How many of so many devices may lie."""
+        return int(self.liars * devices)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingTerms:
     """Local training: see `client.training.TrainingConfig`, which has the same fields but the last, and `pair_privacy`.
 

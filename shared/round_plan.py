@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, get_args
 
-from shared.adapter import AdapterConfig
+from shared.adapter_methods import Requirement
+from shared.adapter_spec import AdapterConfig
 from shared.flat_config import (
     ConfigError,
     Scalar,
@@ -27,7 +28,13 @@ from shared.flat_config import (
     write_fields,
 )
 from shared.language_model import ModelConfig
-from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, TrainingTerms, UserPrivacyTerms
+from shared.plan_terms import (
+    PairPrivacyTerms,
+    SecureAggregationTerms,
+    ServerStepTerms,
+    TrainingTerms,
+    UserPrivacyTerms,
+)
 from shared.privacy.discrete_gaussian import LEAST_SUMMED_SIGMA
 from shared.privacy.integer_grid import LEAST_SCALE
 from shared.privacy.mechanisms import Sampling, is_distributed
@@ -69,6 +76,7 @@ class FederationPlan:
 
     Attributes:
         model, adapter, training: what is trained, and how, on each device.
+        step_terms: what the server makes of the updates.
         pair_privacy: protects one pair on its device; None does not.
         user_privacy: protects one user's whole contribution in the cohort's sum; None does not. With neither, the run
             is not private at all; with both, two separate guarantees hold.
@@ -93,6 +101,7 @@ class FederationPlan:
     model: ModelConfig = field(default_factory=ModelConfig)
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     training: TrainingTerms = field(default_factory=TrainingTerms)
+    step_terms: ServerStepTerms = field(default_factory=ServerStepTerms)
     pair_privacy: PairPrivacyTerms | None = None
     user_privacy: UserPrivacyTerms | None = None
     secure_aggregation: SecureAggregationTerms | None = None
@@ -130,6 +139,7 @@ class FederationPlan:
         )
         self._check_sampling()
         self._check_aggregation()
+        self._check_method()
 
     def _check_sampling(self) -> None:
         user = self.user_privacy
@@ -186,6 +196,51 @@ class FederationPlan:
                 "user-privacy.mechanism",
                 "must be 'skellam': each device's part is too small for discrete Gaussians to add up to one",
             )
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What this plan asks of its adapter method, beside learning."""
+        user, mean = self.user_privacy, self.step_terms.mean
+        found: dict[Requirement, bool] = {
+            "secure-aggregation": self.secure_aggregation is not None,
+            "user-privacy-central": user is not None and user.mechanism == "gaussian",
+            "user-privacy-correlated": user is not None and user.mechanism == "banded-gaussian",
+            "user-privacy-distributed": user is not None and is_distributed(user.mechanism),
+            "pair-privacy": self.pair_privacy is not None,
+            "mixed-ranks": self.adapter.ranks != "same",
+            "robust-mean": mean != "mean",
+        }
+        return tuple(requirement for requirement, asked in found.items() if asked)
+
+    def _check_method(self) -> None:
+        method, asked = self.adapter.federation, self.requirements
+        for requirement in asked:
+            why = method.refusal(requirement)
+            if why is not None:
+                instead = method.instead(asked)
+                require(
+                    False,
+                    "adapter.method",
+                    f"{method.name!r} cannot be had with {requirement.replace('-', ' ')}: {why}"
+                    + (f". The nearest that can is {instead!r}" if instead else ""),
+                )
+        require(
+            "robust-mean" not in asked or (self.user_privacy is None and self.secure_aggregation is None),
+            "server-step.mean",
+            "must be 'mean' where users are private or aggregation is secure: any other needs each update by itself, "
+            "and one user's share of it is not bounded by what the noise is made for",
+        )
+        sizes = range(self.minimum_replies, min(self.cohort_size, self.devices) + 1)
+        require(
+            self.step_terms.mean != "krum" or all(2 * self.step_terms.liars_of(size) + 3 <= size for size in sizes),
+            "federation.minimum-replies",
+            "must be larger: Krum needs more than twice as many devices as may lie, and two more",
+        )
+        require(
+            "mixed-ranks" not in asked or self.pair_privacy is None,
+            "adapter.ranks",
+            "must be 'same' where pairs are private: noise would fill the rows that a device does not hold",
+        )
 
     @property
     def least_contributors(self) -> int:
@@ -245,7 +300,12 @@ class FederationPlan:
     def to_run_config(self) -> dict[str, Scalar]:
         """Every key, absent values included, in a fixed order."""
         config: dict[str, Scalar] = {}
-        for group, value in (("model", self.model), ("adapter", self.adapter), ("training", self.training)):
+        for group, value in (
+            ("model", self.model),
+            ("adapter", self.adapter),
+            ("training", self.training),
+            ("server-step", self.step_terms),
+        ):
             config |= write_fields(value, group)
         config |= write_fields(self, "federation", _own_hints())
         config |= {
@@ -272,6 +332,7 @@ class FederationPlan:
             model=take(ModelConfig, "model", left),
             adapter=take(AdapterConfig, "adapter", left),
             training=take(TrainingTerms, "training", left),
+            step_terms=take(ServerStepTerms, "server-step", left),
             **_take_optional_parts(left),  # type: ignore[arg-type]  # parsed by the fields' own hints
             **take_values(_own_hints(), "federation", left),  # type: ignore[arg-type]  # parsed by the fields' own hints
         )
@@ -321,7 +382,8 @@ class RunOutput:
 
 
 def _own_hints() -> dict[str, object]:
-    nested = ("model", "adapter", "training", "pair_privacy", "user_privacy", "secure_aggregation", "delta")
+    nested = {"model", "adapter", "training", "step_terms", "pair_privacy", "user_privacy", "secure_aggregation"}
+    nested.add("delta")
     return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in nested}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from shared.adapter import AdapterConfig
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import PreferencePair
 from shared.language_model import ModelConfig
 from shared.plan_terms import PairPrivacyTerms, TrainingTerms

@@ -1,4 +1,4 @@
-"""The strategy: a cohort trains the adapter, the server steps along the mean of the updates.
+"""The strategy: a cohort trains the adapter, the server makes the next state of their updates.
 
 The updates come with the replies, or, where aggregation is secure, only their sum comes, after more messages
 (`server.secure_sum`). Where users are private the mean is a noised sum over the PLANNED cohort: fewer replies make
@@ -13,7 +13,9 @@ from __future__ import annotations
 import logging
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +24,12 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
-from server.aggregation.ffa_lora import mean_update
+from server.adapter_step import AdapterStep
 from server.cohorts import Cohorts
 from server.roster import Roster, stream
 from server.round_record import CohortMetrics, NodeFailure
 from server.secure_sum import Enrolment, Joined, sum_securely
-from shared.adapter import AdapterSpec
+from shared.adapter_spec import AdapterSpec
 from shared.messages import TRAIN, PublicMetrics, TrainReply, TrainRequest, from_array_record, to_array_record
 from shared.privacy.clipping import l2_norm
 from shared.privacy.mechanisms import SumMechanism
@@ -54,6 +56,7 @@ class CohortOutcome:
         step_norm: L2 of the server's step; 0 if there was none.
         noise_std: standard deviation of the noise on one number of the mean update; 0 without any.
         metrics: None in a private run, or without replies.
+        aggregation_error, aggregation_seconds: as `RoundRecord`.
         bytes_down, bytes_up: of the messages after training, of the device that had most; 0 where there are none.
     """
 
@@ -66,6 +69,8 @@ class CohortOutcome:
     metrics: CohortMetrics | None
     bytes_down: int = 0
     bytes_up: int = 0
+    aggregation_error: float | None = None
+    aggregation_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +82,13 @@ class _Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Mean:
-    """Of a cohort's updates: None of too few. `noise_std` is that of one number of it."""
+class _Next:
+    """What a cohort's updates make of the state: None of too few. `noise_std` is that of one number of their mean."""
 
     replies: int
-    update: NDArray[np.float64] | None
+    state: NDArray[np.float32] | None
     noise_std: float = 0.0
+    aggregation_error: float | None = None
     bytes_down: int = 0
     bytes_up: int = 0
 
@@ -101,13 +107,16 @@ class AdapterAveraging(Strategy):
         roster: Roster,
         run: str,
         cohorts: Cohorts,
-        mechanism: SumMechanism | None = None,
+        step: AdapterStep,
+        mechanisms: Sequence[SumMechanism | None] = (None,),
         enrolment: Enrolment | None = None,
         signing_key: ServerKey | None = None,
     ) -> None:
         """Args:
             run: the run's own name (`server.ledger`).
-            mechanism: what noises a round's sum; must be there exactly if the plan has the server do it.
+            step: makes the next state of updates.
+            mechanisms: what noises a round's sum, by the method's turns; must be there exactly if the plan has the
+                server do it.
             enrolment: who may be in a cohort; must be there where aggregation is secure.
             signing_key: signs every request; None signs none.
 
@@ -115,7 +124,7 @@ class AdapterAveraging(Strategy):
             ValueError: they are not.
         """
         noised_here = plan.user_privacy is not None and plan.secure_aggregation is None
-        if (mechanism is not None) != noised_here:
+        if any((mechanism is not None) != noised_here for mechanism in mechanisms):
             raise ValueError("a plan's central noise and its mechanism go together")
         if plan.secure_aggregation is not None and enrolment is None:
             raise ValueError("secure aggregation needs a roster of enrolled devices")
@@ -123,7 +132,10 @@ class AdapterAveraging(Strategy):
         self._grid: Grid | None = None
         self._run = run
         self._cohorts = cohorts
-        self._mechanism = mechanism
+        self._mechanisms = mechanisms
+        self._step = step
+        self._round = 0
+        self._seconds = 0.0
         self._signing_key = signing_key
         self._plan = plan
         self._spec = spec
@@ -158,7 +170,8 @@ class AdapterAveraging(Strategy):
         if not isinstance(attempt, int) or not isinstance(place, int):
             raise TypeError("attempt and place must be integers")
         self._attempt = attempt
-        self._start = from_array_record(arrays, dimension=self._spec.dimension)
+        self._start = from_array_record(arrays, dimension=self._spec.state_dimension)
+        self._round = server_round
         cohort = self._cohorts.draw(self.roster, round_number=server_round, attempt=attempt, place=place)
         self._cohort = len(cohort)
         self._gone = [device for device in cohort if not self.roster.knows(device)]
@@ -189,43 +202,51 @@ class AdapterAveraging(Strategy):
                 no_pairs += 1
             else:
                 usable.append((asked, said))
-        mean = self._mean(usable, failures)
+        self._seconds = 0.0
+        found = self._next(usable, failures)
         released: ArrayRecord | None = None
         step_norm = 0.0
-        if mean.update is not None:
-            step = self._plan.server_step(server_round) * mean.update
-            released = to_array_record((self._start + step).astype(np.float32))
-            step_norm = l2_norm(step)
+        if found.state is not None:
+            released = to_array_record(found.state)
+            step_norm = l2_norm(found.state.astype(np.float64) - self._start)
         self.outcome = CohortOutcome(
             cohort=self._cohort,
-            replies=mean.replies,
+            replies=found.replies,
             no_pairs=no_pairs,
             failures=tuple(failures),
             step_norm=step_norm,
-            noise_std=mean.noise_std,
+            noise_std=found.noise_std,
             metrics=_cohort_metrics(
                 [said.metrics for _, said in usable if said.metrics is not None],
                 clipping_norm=self._plan.clipping_norm,
             ),
-            bytes_down=mean.bytes_down,
-            bytes_up=mean.bytes_up,
+            bytes_down=found.bytes_down,
+            bytes_up=found.bytes_up,
+            aggregation_error=found.aggregation_error,
+            aggregation_seconds=self._seconds,
         )
-        return released, MetricRecord({"replies": mean.replies, "failures": len(failures)})
+        return released, MetricRecord({"replies": found.replies, "failures": len(failures)})
 
-    def _mean(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Mean:
+    def _next(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Next:
         if self._plan.secure_aggregation is not None:
-            return self._secure_mean(usable, failures)
+            return self._next_under_masks(usable, failures)
         updates = [said.vector for _, said in usable if said.vector is not None]
         # A Poisson round is released whoever answers: to hold one back would make its cohort another kind of sample.
         if len(updates) < (0 if self._plan.sampling == "poisson" else self._plan.minimum_replies):
-            return _Mean(replies=len(updates), update=None)
-        if self._mechanism is None:
-            return _Mean(replies=len(updates), update=mean_update(updates))
+            return _Next(replies=len(updates), state=None)
+        mechanism = self._mechanisms[(self._round - 1) % len(self._mechanisms)]
+        if mechanism is None:
+            with self._timed():
+                state = self._step.from_updates(self._start, updates, round_number=self._round)
+            error = None if self._plan.is_private else self._step.error(self._start, updates, state, self._round)
+            return _Next(replies=len(updates), state=state, aggregation_error=error)
         size = self._plan.cohort_size
-        noised = self._mechanism.release(updates) / size
-        return _Mean(replies=len(updates), update=noised, noise_std=self._mechanism.noise_std / size)
+        with self._timed():
+            noised = mechanism.release(updates) / size
+            state = self._step.from_mean(self._start, noised, round_number=self._round)
+        return _Next(replies=len(updates), state=state, noise_std=mechanism.noise_std / size)
 
-    def _secure_mean(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Mean:
+    def _next_under_masks(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Next:
         secure = self._plan.secure_aggregation
         if self._grid is None or secure is None:
             raise RuntimeError("no cohort was asked")
@@ -233,7 +254,7 @@ class AdapterAveraging(Strategy):
         summed = sum_securely(
             [Joined(request=asked.request, node=nodes[asked.device], keys=said.keys) for asked, said in usable],
             grid=self._grid,
-            dimension=self._spec.dimension,
+            dimension=self._spec.update_dimension(self._round),
             timeout=secure.stage_timeout,
             group=usable[0][0].message.metadata.group_id if usable else "",
         )
@@ -243,13 +264,23 @@ class AdapterAveraging(Strategy):
         replies = len(summed.summed)
         enough = replies >= self._plan.minimum_replies
         size = max(replies, 1) if self._plan.user_privacy is None else self._plan.cohort_size
-        return _Mean(
+        mean, state = summed.total / size, None
+        if enough:
+            with self._timed():
+                state = self._step.from_mean(self._start, mean, round_number=self._round)
+        return _Next(
             replies=replies,
-            update=summed.total / size if enough else None,
+            state=state,
             noise_std=math.sqrt(summed.noise_variance) / size,
             bytes_down=max(summed.bytes_down.values(), default=0),
             bytes_up=max(summed.bytes_up.values(), default=0),
         )
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._seconds += time.perf_counter() - began
 
     def _parts(self, devices: Sequence[int]) -> dict[int, CohortRoster]:
         """What each device is told of its part of the cohort; nothing where updates come by themselves."""
@@ -302,8 +333,9 @@ class AdapterAveraging(Strategy):
         if reply.has_error():
             return f"flower error {reply.error.code}"
         private, secure = self._plan.is_private, self._plan.secure_aggregation is not None
+        dimension = self._spec.update_dimension(self._round)
         try:
-            said = TrainReply.from_record(reply.content, dimension=self._spec.dimension, private=private, secure=secure)
+            said = TrainReply.from_record(reply.content, dimension=dimension, private=private, secure=secure)
         except MessageError as error:
             return f"invalid reply: {error}"
         if said.status == "no-pairs" and private:

@@ -31,7 +31,8 @@ from client.packing import EncodedPair
 from client.prepared_pairs import CostMeter, PreparedPair, forward_pairs
 from client.private_step import PrivateStep
 from client.training import PairPrivacy, TrainingConfig, take_plain_step, take_private_step, train_locally
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.chat_format import ScoredTokens
 from shared.conversation import Message, PreferencePair, Role
 from shared.language_model import LanguageModel
@@ -147,7 +148,7 @@ def _default_schedule(repetitions: int) -> list[dict[str, object]]:
     ]
     model = _base_model(vocabulary=VOCABULARY // 2, hidden=128, inner=352, heads=4)
     adapted = attach_adapter(LanguageModel(name="bench", model=model, tokenizer=_tokenizer()), AdapterConfig(rank=4))
-    start = np.zeros(adapted.spec.dimension, dtype=np.float32)
+    start = adapted.beginning()
     privacy = PairPrivacy(noise_multiplier=1.0, sample_rate=1.0, max_grad_norm=1.0)
     rows: list[dict[str, object]] = []
     try:

@@ -26,7 +26,8 @@ from client.update import answer
 from server.aggregation.ffa_lora import mean_update
 from server.central_noise import CentralGaussian
 from server.ledger import RunLedger
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.language_model import ModelConfig, load_language_model
 from shared.messages import TrainRequest
 from shared.plan_terms import UserPrivacyTerms
@@ -111,7 +112,7 @@ def _device(plan: FederationPlan, devices: int) -> tuple[dict[str, float], int]:
         spec_digest=adapted.spec.digest(),
         base_fingerprint=adapted.spec.base_fingerprint,
         training_seed=0,
-        vector=np.zeros(adapted.spec.dimension, dtype=np.float32),
+        vector=adapted.beginning(),
     )
     train, gate, clip = [], [], []
     with tempfile.TemporaryDirectory(prefix="tacit-bench-") as name:

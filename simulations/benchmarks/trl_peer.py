@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer
 
 from client.packing import EncodedPair
-from shared.adapter import AdapterConfig
+from shared.adapter_spec import AdapterConfig
 
 
 def build_peer(

@@ -46,7 +46,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from server.releases import ReleaseError
     from server.roster import RosterError
     from server.rounds import TooFewRepliesError
-    from shared.adapter import AdapterError
+    from shared.adapter_spec import AdapterError
     from shared.chat_format import ChatTemplateError
     from shared.language_model import LanguageModelError
     from shared.preference_files import PreferenceFileError

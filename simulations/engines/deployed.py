@@ -90,7 +90,7 @@ def run_deployed(
     model = Path(plan.model.name)
     if model.is_dir():
         plan = replace(plan, model=replace(plan.model, name=str(model.resolve())))
-    devices = open_population(population, directory=directory, private=plan.is_private)
+    devices = open_population(population, plan, directory=directory)
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryDirectory(prefix="tacit-deployed-") as name, ExitStack() as stack:
         place = Path(name)  # mode 0700

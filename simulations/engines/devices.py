@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flwr.app import Context
 
 from client.device import NOISE_KEY_BYTES, DeviceError, create_once, device_number
+from client.personal_factors import SealedFactors
 from client.secure_aggregation import SecureSessions
 from server.ledger import count_charges
 from shared.conversation import PreferencePair
@@ -24,7 +25,7 @@ from shared.signing_key import SigningKey
 from simulations.population.protocol import Population
 
 SECRET_FILE = "simulated-devices.key"  # noqa: S105
-SESSIONS_DIRECTORY = "simulated-sessions"
+STATE_DIRECTORY = "simulated-devices"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class SimulatedDevice:
     population: Population
     index: int
     secret: bytes = field(repr=False)
-    sessions_directory: Path | None = None
+    state_directory: Path | None = None
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """Made when asked for."""
@@ -58,14 +59,25 @@ class SimulatedDevice:
         Raises:
             DeviceError: there is none.
         """
-        if self.sessions_directory is None:
-            raise DeviceError("this simulated device has nowhere to keep a session")
         return SecureSessions(
-            self.sessions_directory / str(self.index),
-            device_key=self.noise_key(),
-            identity=self.identity(),
-            lasting=False,
+            self._state("sessions"), device_key=self.noise_key(), identity=self.identity(), lasting=False
         )
+
+    def personal(self) -> SealedFactors:
+        """Beside its sessions.
+
+        Raises:
+            DeviceError: there is nowhere to keep them.
+        """
+        return SealedFactors(self._state("personal"), device_key=self.noise_key(), lasting=False)
+
+    def keep_shared(self, request: TrainRequest) -> None:
+        """Nobody uses it."""
+
+    def _state(self, kind: str) -> Path:
+        if self.state_directory is None:
+            raise DeviceError("this simulated device has nowhere to keep anything")
+        return self.state_directory / kind / str(self.index)
 
 
 class OpenGate:
@@ -92,7 +104,7 @@ class SimulatedDevices:
 
     population: Population
     secret: bytes = field(repr=False)
-    sessions_directory: Path | None = None
+    state_directory: Path | None = None
 
     def __call__(self, context: Context) -> SimulatedDevice:
         """Raises: DeviceError: the population has no such device."""
@@ -107,7 +119,7 @@ class SimulatedDevices:
             population=self.population,
             index=index,
             secret=self.secret,
-            sessions_directory=self.sessions_directory,
+            state_directory=self.state_directory,
         )
 
 
@@ -160,16 +172,16 @@ def enrolment_for(plan: FederationPlan, devices: SimulatedDevices) -> SimulatedE
     return None if plan.secure_aggregation is None else SimulatedEnrolment(devices)
 
 
-def open_population(population: Population, *, directory: Path, private: bool) -> SimulatedDevices:
+def open_population(population: Population, plan: FederationPlan, *, directory: Path) -> SimulatedDevices:
     """The devices of a run.
 
     A private run keeps their secret in its directory (mode 0600) while it is unfinished: with it, anyone could take the
-    noise off again. Another run needs none kept.
+    noise off again. One whose devices keep factors of their own does, too. Another run needs none kept.
 
     Raises:
         DeviceError: the secret is damaged, or gone although devices have answered.
     """
-    if not private:
+    if not plan.is_private and not plan.adapter.federation.personal:
         return SimulatedDevices(population=population, secret=secrets.token_bytes(NOISE_KEY_BYTES))
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / SECRET_FILE
@@ -182,8 +194,8 @@ def open_population(population: Population, *, directory: Path, private: bool) -
     if len(secret) != NOISE_KEY_BYTES:
         raise DeviceError(f"{path} is damaged: start anew in another directory")
     # Absolute, since a runtime may change the working directory.
-    sessions = (directory / SESSIONS_DIRECTORY).absolute()
-    return SimulatedDevices(population=population, secret=secret, sessions_directory=sessions)
+    state = (directory / STATE_DIRECTORY).absolute()
+    return SimulatedDevices(population=population, secret=secret, state_directory=state)
 
 
 def _derived(secret: bytes, what: str) -> bytes:

@@ -34,7 +34,7 @@ from simulations.population.protocol import Population
 _LOG = logging.getLogger(__name__)
 _RUN_ID = 1
 # Node 1 is the SuperLink, so device i is node i + 2.
-_FIRST_NODE = 2
+FIRST_NODE = 2
 # Starting two workers costs some 10 s of imports; a client update costs some 0.25 s.
 _UPDATES_WORTH_WORKERS = 80
 
@@ -57,7 +57,7 @@ class OpenClient:
             context = Context(
                 run_id=_RUN_ID,
                 node_id=node,
-                node_config={"partition-id": node - _FIRST_NODE},
+                node_config={"partition-id": node - FIRST_NODE},
                 state=states.setdefault(node, RecordDict()),
                 run_config={},
             )
@@ -101,7 +101,7 @@ class InlineGrid(Grid):
     @property
     def device_nodes(self) -> Sequence[int]:
         """Node ids by device number: no roll call is needed."""
-        return range(_FIRST_NODE, _FIRST_NODE + self._devices)
+        return range(FIRST_NODE, FIRST_NODE + self._devices)
 
     def set_run(self, run: Run) -> None:
         """Not used: there is one run."""
@@ -164,6 +164,7 @@ def run_inline(
     processes: int | None = None,
     observe: Observe | None = None,
     answered: Callable[[], None] = lambda: None,
+    tamper: Callable[[Callable[[], Handle]], Callable[[], Handle]] = lambda open_client: open_client,
 ) -> None:
     """Runs a plan over a population and leaves the run directory (`server.releases`).
 
@@ -171,13 +172,14 @@ def run_inline(
         processes: workers that train; 0 trains in this process, None decides by the size of the run and the machine.
         observe: called after each round's release.
         answered: called after each device's reply.
+        tamper: puts something between server and devices that rewrites messages; what it returns must be picklable.
 
     Raises:
         What `server.app` says. KeyboardInterrupt: the rounds that were released stand, and can be resumed.
     """
     check_population(plan, population)
-    devices = open_population(population, directory=directory, private=plan.is_private)
-    open_client = OpenClient(open_device=devices)
+    devices = open_population(population, plan, directory=directory)
+    open_client = tamper(OpenClient(open_device=devices))
     count_of = default_processes(plan) if processes is None else processes
     output = RunOutput(directory=str(directory), resume=resume)
     with ExitStack() as stack:

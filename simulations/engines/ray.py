@@ -44,7 +44,7 @@ def run_ray(
         RayMissingError: and what `server.app` says.
     """
     check_population(plan, population)
-    devices = open_population(population, directory=directory, private=plan.is_private)
+    devices = open_population(population, plan, directory=directory)
     # Absolute, since the runtime may change the working directory.
     output = RunOutput(directory=str(directory.absolute()), resume=resume)
     cores = processes if processes else min(2, os.cpu_count() or 1)

@@ -102,9 +102,9 @@ class AdapterScorer:
 
     def train_alone(self, pairs: Sequence[PreferencePair], *, seed: int) -> NDArray[np.float32]:
         """See `PairScorer`: the federation's rounds with one device. Raises what `train_locally` raises."""
-        vector = np.zeros(self._adapted.spec.dimension, dtype=np.float32)
+        vector, spec = self._adapted.beginning(), self._adapted.spec
         seeds = np.random.SeedSequence(seed).generate_state(len(self._server_steps))
-        for step, round_seed in zip(self._server_steps, seeds, strict=True):
+        for number, (step, round_seed) in enumerate(zip(self._server_steps, seeds, strict=True), start=1):
             update = train_locally(
                 self._adapted,
                 vector,
@@ -113,6 +113,8 @@ class AdapterScorer:
                 noise=SeededTestNoise(0),  # never drawn from without pair-level privacy
                 seed=int(round_seed),
                 cache=self._cache,
+                round_number=number,
             )
-            vector = (vector + np.float32(step) * clip_to_norm(update.vector, self._clipping_norm)).astype(np.float32)
+            clipped = clip_to_norm(update.vector, self._clipping_norm)
+            vector = (vector + np.float32(step) * spec.expand(clipped, number)).astype(np.float32)
         return vector

@@ -22,7 +22,7 @@ from server.ledger import LEDGER_FILE, count_charges
 from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, SECRET_FILES, ReleaseError
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
-from simulations.engines.devices import SECRET_FILE, SESSIONS_DIRECTORY
+from simulations.engines.devices import SECRET_FILE, STATE_DIRECTORY
 from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.config import RunConfig
 
@@ -35,7 +35,7 @@ _RESULTS = (
     ADAPTER_DIRECTORY,
     LEDGER_FILE,
     SECRET_FILE,
-    SESSIONS_DIRECTORY,
+    STATE_DIRECTORY,
     *SECRET_FILES,
     _FOLDS,
     PAIRS_FILE,
@@ -139,7 +139,7 @@ class RunFiles:
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / _SUMMARY, (text + "\n").encode())
-        for directory in (self.folds, self.memory, self.path / SESSIONS_DIRECTORY):
+        for directory in (self.folds, self.memory, self.path / STATE_DIRECTORY):
             shutil.rmtree(directory, ignore_errors=True)
         (self.path / SECRET_FILE).unlink(missing_ok=True)
 

@@ -6,7 +6,8 @@ import torch
 
 from client.prepared_pairs import CostMeter, prepare_pairs
 from client.training import TrainingConfig, take_plain_step
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from tests.tiny import language_model, pair, tokenizer
 
 pytest.importorskip("trl", reason="TRL comes with the extra tacit[bench]")

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 import client.training
 from client.app import build_client_app
-from client.device import DeclinedError, DeviceError, Gate
+from client.device import DeclinedError, DeviceError, Gate, PersonalFactors
 from client.packing import encode_pair
 from client.secure_aggregation import SecureSessions
 from client.training import NonFiniteTrainingError
 from client.update import _places_of_a_round
-from shared.adapter import AdapterSpec, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterSpec
 from shared.conversation import PreferencePair
 from shared.language_model import load_language_model
 from shared.messages import TRAIN, TrainReply, TrainRequest
@@ -53,6 +54,12 @@ class _Device:
 
     def sessions(self) -> SecureSessions:
         raise DeviceError("this device aggregates with nobody")
+
+    def personal(self) -> PersonalFactors:
+        raise DeviceError("this device keeps nothing")
+
+    def keep_shared(self, request: TrainRequest) -> None:
+        raise DeviceError(f"no room for round {request.round_number}")
 
 
 _PAIRS = FewDevices().pairs(2)

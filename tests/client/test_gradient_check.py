@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedConfig, Qwen
 from client.gradient_check import check_pair_gradients
 from client.packing import UnsupportedArchitectureError
 from client.training import PairPrivacy, TrainingConfig, train_locally
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.language_model import LanguageModel
 from shared.privacy.noise import SeededTestNoise
 from tests.tiny import CONFIGS, language_model, pair, tokenizer

@@ -9,7 +9,8 @@ import pytest
 
 from client.filtering import FilterConfig
 from client.online_rewards import refresh_reward_pairs
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import PreferencePair
 from tests.tiny import language_model, pair
 

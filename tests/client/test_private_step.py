@@ -7,7 +7,8 @@ from torch import Tensor
 from client.prepared_pairs import CostMeter, PreparedPair, prepare_pairs
 from client.private_step import PairPrivacy, PrivateStep
 from client.training import LocalUpdate, TrainingConfig, take_plain_step, take_private_step, train_locally
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import PreferencePair
 from shared.privacy.noise import AesCtrNoise, SeededTestNoise
 from tests.tiny import CONFIGS, language_model, multi_turn_pair, pair

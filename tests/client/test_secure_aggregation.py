@@ -64,7 +64,7 @@ def _stage(device: int, stage: SecureStage, body: bytes, **changes: object) -> S
 
 def _entered(path: Path) -> tuple[ServerSession, dict[int, bytes]]:
     """Every device in a session, and what each is shown next."""
-    server = ServerSession(session_of(_request(1))[0])
+    server = ServerSession(session_of(_request(1), dimension=UPDATE.size)[0])
     keys = {number: _sessions(path, number).enter(_request(number), UPDATE) for number in NUMBERS}
     return server, server.show_keys(keys)
 
@@ -92,7 +92,7 @@ def _run(path: Path, lost: tuple[int, ...] = ()) -> tuple[ServerSession, dict[in
 def test_devices_that_restart_between_all_stages_give_the_noised_sum(tmp_path: Path) -> None:
     server, shown, _ = _run(tmp_path, lost=(4,))
     total = server.unmask({n: _sessions(tmp_path, n).answer(_stage(n, "reveal", body)) for n, body in shown.items()})
-    _, encoding = session_of(_request(1))
+    _, encoding = session_of(_request(1), dimension=UPDATE.size)
 
     error = encoding.decode(total) - 4 * UPDATE
     assert 0 < np.abs(error).max() < 6 * encoding.noise_std(4)

@@ -18,7 +18,8 @@ from client.training import (
     TrainingConfig,
     train_locally,
 )
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import PreferencePair
 from shared.language_model import LanguageModelError, ModelConfig, load_language_model
 from shared.privacy.noise import SeededTestNoise

@@ -11,6 +11,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID
 
+from server.adapter_step import AdapterStep
 from server.app import build_server_app
 from server.cohorts import RandomCohorts
 from server.ledger import LEDGER_FILE, read_state
@@ -78,7 +79,7 @@ def _run(
     enrolment: Enrolment | None = None,
     resume: bool = False,
 ) -> _Grid:
-    devices = open_population(FewDevices(devices=of.devices), directory=directory, private=of.is_private)
+    devices = open_population(FewDevices(devices=of.devices), of, directory=directory)
     grid = _Grid(OpenClient(open_device=devices), devices=of.devices, vanish=vanish or {}, change=change)
     context = Context(
         run_id=1,
@@ -92,7 +93,7 @@ def _run(
 
 
 def _grid(of: FederationPlan, directory: Path) -> InlineGrid:
-    devices = open_population(FewDevices(devices=of.devices), directory=directory, private=True)
+    devices = open_population(FewDevices(devices=of.devices), of, directory=directory)
     return InlineGrid(OpenClient(open_device=devices), devices=of.devices)
 
 
@@ -193,6 +194,7 @@ def test_a_device_that_has_gone_is_one_that_vanished_and_parts_stay_as_planned(t
         roster=Roster(devices=(0, 1, 3, 4, 5), nodes={number: number + 2 for number in (0, 1, 3, 4, 5)}),
         run="0" * 32,
         cohorts=RandomCohorts(of, range(6)),
+        step=AdapterStep(of, adapted.spec),
         enrolment=roster,
     )
     grid = _grid(of, tmp_path)

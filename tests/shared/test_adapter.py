@@ -9,7 +9,8 @@ from peft import PeftModel
 from scipy import stats
 from torch import Tensor
 
-from shared.adapter import AdaptedModel, AdapterConfig, AdapterError, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig, AdapterError
 from shared.language_model import LanguageModel
 from tests.tiny import CONFIGS, language_model, message
 

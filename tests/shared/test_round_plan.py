@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.training import PairPrivacy, TrainingConfig
-from shared.adapter import AdapterConfig
+from shared.adapter_spec import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
 from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, TrainingTerms, UserPrivacyTerms

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.language_model import ModelConfig, load_language_model
 from simulations.cli import app
 from tests.simulations.run.files import write_pairs

@@ -30,7 +30,7 @@ from shared.secagg.session_terms import Member
 from shared.server_identity import ServerKey
 from shared.signing_key import SigningKey
 from simulations.engines.deployed import run_deployed
-from simulations.engines.devices import SESSIONS_DIRECTORY
+from simulations.engines.devices import STATE_DIRECTORY
 from simulations.engines.inline import InlineGrid, OpenClient, run_inline
 from simulations.engines.ray import run_ray
 from simulations.run.ledger_check import check_run_ledger
@@ -251,7 +251,7 @@ def test_a_run_cut_short_goes_on_with_new_sessions(tmp_path: Path) -> None:
         run_inline(of, population, directory=tmp_path / "cut", processes=0, observe=cut)
     run_inline(of, population, directory=tmp_path / "cut", processes=0, resume=True)
     np.testing.assert_allclose(adapter_vector(tmp_path / "cut"), adapter_vector(tmp_path / "whole"), atol=1e-4)
-    assert not list((tmp_path / "cut" / SESSIONS_DIRECTORY).rglob("*.session"))
+    assert not list((tmp_path / "cut" / STATE_DIRECTORY).rglob("*.session"))
 
 
 def test_workers_that_share_devices_sum_as_one_process_does(tmp_path: Path) -> None:

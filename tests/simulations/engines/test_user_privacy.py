@@ -168,7 +168,7 @@ def test_the_schedule_asks_everyone_once_and_then_stops(tmp_path: Path) -> None:
 
     adapted = attach_adapter(load_language_model(of.model), of.adapter)
     run = RunDirectory(tmp_path, plan=of, spec=adapted.spec)
-    grid = _Silent(OpenClient(open_device=open_population(dying, directory=tmp_path, private=True)), devices=6)
+    grid = _Silent(OpenClient(open_device=open_population(dying, of, directory=tmp_path)), devices=6)
     with pytest.raises(TooFewRepliesError):
         run_rounds(plan=of, adapted=adapted, grid=grid, directory=run)
     # The same two requests again after a resume, which stand already: a third would be a third cohort.

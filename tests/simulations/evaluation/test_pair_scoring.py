@@ -9,7 +9,8 @@ import pytest
 
 from client.pair_scores import score_pairs
 from client.training import PairPrivacy, TrainingConfig
-from shared.adapter import AdaptedModel, AdapterConfig, attach_adapter
+from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import Message, PreferencePair
 from shared.language_model import ModelConfig, load_language_model
 from simulations.evaluation.pair_scoring import AdapterScorer

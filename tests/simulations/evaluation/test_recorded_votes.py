@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from client.prompts import with_persona
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from simulations.evaluation.recorded_votes import NoVotesError, compare_on_votes
 from simulations.population.recorded import RecordedPair
 from tests.tiny import language_model, message, pair

@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.language_model import LanguageModel, ModelConfig, load_language_model
 from simulations.evaluation.standard_benchmarks import run_standard_benchmarks
 from simulations.evaluation.standard_tasks import STANDARD_TASKS, BenchmarkScore, StandardBenchmarkError

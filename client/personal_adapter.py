@@ -1,0 +1,151 @@
+"""What this device keeps of adapters: the shared one as it last came, and its own change of it, encrypted.
+
+    shared.adapter      the state of the last round that this device answered, and the plan it belongs to
+    personal.adapter    the change, and how much of it is used
+
+Neither is ever sent. Both are sealed under the device's key, and the second is bound to the adapter's layout: a change
+that was trained for another model or method is refused, and not silently used.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from client.device import DeviceError
+from client.personal_training import PersonalChange
+from shared.flat_config import ConfigError
+from shared.messages import TrainRequest
+from shared.private_files import write_private
+from shared.round_plan import FederationPlan
+
+_NONCE_BYTES = 12
+_SHARED, _PERSONAL = "shared.adapter", "personal.adapter"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedAdapter:
+    """Attributes:
+    plan, spec_digest, run, round_number: what it is the state of: the round's beginning.
+    vector: (state_dimension,) float32.
+    """
+
+    plan: FederationPlan
+    spec_digest: str
+    run: str
+    round_number: int
+    vector: NDArray[np.float32]
+
+
+class KeptAdapters:
+    """The adapters of one device."""
+
+    def __init__(self, directory: Path, *, device_key: bytes) -> None:
+        """Args:
+        directory: made with mode 0700 when it is needed.
+        device_key: the device's 32 secret bytes; the files' key is derived from it.
+        """
+        self._directory = directory
+        info = b"tacit/kept-adapters"
+        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+
+    def keep_shared(self, request: TrainRequest) -> None:
+        """Keeps the adapter that a request came with. Raises: DeviceError: it cannot be written."""
+        head = {
+            "plan": request.plan.to_run_config(),
+            "spec": request.spec_digest,
+            "run": request.run,
+            "round": request.round_number,
+        }
+        self._write(_SHARED, head, request.vector)
+
+    def shared(self) -> SharedAdapter | None:
+        """The last one kept; None if there is none.
+
+        Raises:
+            DeviceError: it is damaged, or of a plan that this version cannot read.
+        """
+        found = self._read(_SHARED)
+        if found is None:
+            return None
+        head, vector = found
+        try:
+            return SharedAdapter(
+                plan=FederationPlan.from_run_config(dict(head["plan"])),  # type: ignore[call-overload]
+                spec_digest=str(head["spec"]),
+                run=str(head["run"]),
+                round_number=int(str(head["round"])),
+                vector=vector,
+            )
+        except (ConfigError, KeyError, TypeError, ValueError):
+            raise DeviceError("the shared adapter that is kept here is of a plan that cannot be read") from None
+
+    def keep_personal(self, spec_digest: str, change: PersonalChange) -> None:
+        """Keeps a change. Raises: DeviceError: it cannot be written."""
+        head = {
+            "spec": spec_digest,
+            "weight": change.weight,
+            "losses": [[weight, loss] for weight, loss in change.losses.items()],
+            "trained": change.trained,
+            "held_out": change.held_out,
+        }
+        self._write(_PERSONAL, head, change.vector)
+
+    def personal(self, spec_digest: str) -> PersonalChange | None:
+        """The change for an adapter of this layout; None if there is none, or only another adapter's.
+
+        Raises:
+            DeviceError: it is damaged.
+        """
+        found = self._read(_PERSONAL)
+        if found is None:
+            return None
+        head, vector = found
+        try:
+            if head["spec"] != spec_digest:
+                return None
+            losses = {float(weight): float(loss) for weight, loss in head["losses"]}  # type: ignore[attr-defined]
+            change = PersonalChange(vector=vector, weight=0.0, losses=losses, trained=0, held_out=0)
+            counts = {name: int(str(head[name])) for name in ("trained", "held_out")}
+            return replace(change, weight=float(str(head["weight"])), **counts)  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError):
+            raise DeviceError("the personal adapter of this device is damaged: `tacit personal forget`") from None
+
+    def forget_personal(self) -> bool:
+        """Removes the change; whether there was one. Raises: DeviceError: it cannot be removed."""
+        try:
+            (self._directory / _PERSONAL).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise DeviceError(f"the personal adapter cannot be removed ({type(error).__name__})") from None
+        return True
+
+    def _write(self, name: str, head: dict[str, object], vector: NDArray[np.float32]) -> None:
+        content = json.dumps(head).encode() + b"\n" + vector.astype("<f4").tobytes()
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self._directory / name, [nonce + self._key.encrypt(nonce, content, name.encode())])
+        except OSError as error:
+            raise DeviceError(f"{name} cannot be written ({type(error).__name__})") from None
+
+    def _read(self, name: str) -> tuple[dict[str, object], NDArray[np.float32]] | None:
+        try:
+            sealed = (self._directory / name).read_bytes()
+            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
+        except FileNotFoundError:
+            return None
+        except (OSError, InvalidTag, ValueError):
+            raise DeviceError(f"{name} of this device is damaged, or was made under another key") from None
+        head, _, body = content.partition(b"\n")
+        return json.loads(head), np.frombuffer(body, dtype="<f4").astype(np.float32)

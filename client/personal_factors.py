@@ -1,0 +1,102 @@
+"""The factors of an adapter that never leave: trained on this device, kept here, encrypted under its key.
+
+A run has one file. It holds what the factors were before the round and after it, so that a round that is asked again
+begins where it began the first time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from client.device import DeviceError
+from shared.messages import TrainRequest
+from shared.private_files import write_private
+
+_NONCE_BYTES = 12
+_NUMBER_BYTES = 8
+
+
+class SealedFactors:
+    """The personal factors of one device, by run."""
+
+    def __init__(self, directory: Path, *, device_key: bytes, lasting: bool = True) -> None:
+        """Args:
+        directory: made with mode 0700 when it is needed.
+        device_key: the device's 32 secret bytes; the files' key is derived from it.
+        lasting: whether files outlive a loss of power; a simulation's need not.
+        """
+        self._directory = directory
+        self._lasting = lasting
+        info = b"tacit/personal-factors"
+        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+
+    def begin(self, request: TrainRequest) -> NDArray[np.float32] | None:
+        """What a round begins with: None in the run's first, or where the file was another adapter's.
+
+        Raises:
+            DeviceError: the file is damaged.
+        """
+        found = self._read(request)
+        if found is None:
+            return None
+        number, before, after = found
+        if number > request.round_number:
+            raise DeviceError("this device's own factors are those of a later round")
+        start = before if number == request.round_number else after
+        return start if start.size else None
+
+    def keep(self, request: TrainRequest, trained: NDArray[np.float32]) -> None:
+        """Keeps what a round has trained.
+
+        Raises:
+            DeviceError: it cannot be written, or what is there is damaged.
+        """
+        begun = self.begin(request)
+        before = np.zeros(0, dtype=np.float32) if begun is None else begun
+        content = (
+            request.round_number.to_bytes(_NUMBER_BYTES, "big")
+            + before.size.to_bytes(_NUMBER_BYTES, "big")
+            + before.astype("<f4").tobytes()
+            + trained.astype("<f4").tobytes()
+        )
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sealed = nonce + self._key.encrypt(nonce, content, _bound_to(request))
+            write_private(self._file(request), [sealed], synced=self._lasting)
+        except OSError as error:
+            raise DeviceError(f"this device's own factors cannot be kept ({type(error).__name__})") from None
+
+    def last(self, request: TrainRequest) -> NDArray[np.float32] | None:
+        """What the run's last round left here; None if this device was in none. Raises: DeviceError: as `begin`."""
+        found = self._read(request)
+        return None if found is None else found[2]
+
+    def _read(self, request: TrainRequest) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
+        file = self._file(request)
+        try:
+            sealed = file.read_bytes()
+            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(request))
+        except FileNotFoundError:
+            return None
+        except (OSError, InvalidTag, ValueError):
+            raise DeviceError("this device's own factors are damaged, or another adapter's") from None
+        number = int.from_bytes(content[:_NUMBER_BYTES], "big")
+        size = int.from_bytes(content[_NUMBER_BYTES : 2 * _NUMBER_BYTES], "big")
+        values = np.frombuffer(content[2 * _NUMBER_BYTES :], dtype="<f4").astype(np.float32)
+        return number, values[:size], values[size:]
+
+    def _file(self, request: TrainRequest) -> Path:
+        return self._directory / f"{request.run}.factors"
+
+
+def _bound_to(request: TrainRequest) -> bytes:
+    return f"{request.run}/{request.spec_digest}".encode()
