@@ -21,7 +21,9 @@ from shared.flat_config import ConfigError
 from simulations.commands.ablations import ablate
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
+from simulations.commands.methods import app as methods_app
 from simulations.commands.outside import benchmarks, files
+from simulations.commands.poisoning import poisoning
 from simulations.commands.privacy import app as privacy_app
 from simulations.commands.privacy import plan
 from simulations.commands.showing import err, explained_here, out
@@ -40,6 +42,8 @@ evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
 app.command()(ablate)
+app.command()(poisoning)
+app.add_typer(methods_app, name="methods")
 app.add_typer(privacy_app, name="privacy")
 app.command()(plan)
 
@@ -69,7 +73,7 @@ def run(
         str | None, typer.Option(help="plain, or secure: under masks, so that the server learns the sum alone.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")] = None,
-    method: Annotated[str | None, typer.Option(help="How adapters are aggregated: ffa-lora.")] = None,
+    method: Annotated[str | None, typer.Option(help="How adapters are aggregated: see `tacit-sim methods`.")] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
     engine: Annotated[str | None, typer.Option(help="inline, ray or deployed.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="That train side by side.")] = None,
@@ -92,13 +96,16 @@ def run(
 
       tacit-sim run --resume --out runs/mine
     """
-    from simulations.run.config import RunConfig, preset_for, read_preset
+    from simulations.run.config import RunConfig, preset_for, read_preset, without_masks
     from simulations.run.progress import RunProgress
     from simulations.run.run import resume_run, start_run
 
     with explained_here("finished rounds stand, and `tacit-sim run --resume --out DIR` goes on with them"):
+        base = read_preset(preset) if preset is not None else {}
+        if aggregation == "plain":
+            base = without_masks(base)
         layers = settings(
-            preset=read_preset(preset) if preset is not None else {},
+            preset=base,
             config=config,
             assignments=assignments,
             flags={
@@ -186,6 +193,7 @@ def pretrain_command(
 
 
 _BENCHMARKS = {
+    "aggregate": "aggregate",
     "dpo-step": "dpo_step",
     "federation": "federation",
     "pair-making": "pair_making",
@@ -201,6 +209,7 @@ def bench(
 ) -> None:
     """Measure speed and memory against a peer, as ratios within one run.
 
+    aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
     add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.

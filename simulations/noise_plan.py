@@ -8,9 +8,11 @@ step fell off a cliff, and with a larger step it comes sooner.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from shared.adapter_methods import Method
 from shared.flat_config import ConfigError
 from shared.plan_terms import SecureAggregationTerms
 from shared.privacy.banded_noise import BandedToeplitz
@@ -27,16 +29,10 @@ from shared.privacy.user_level import (
     noise_for_model_observer,
 )
 from shared.round_plan import FederationPlan
+from simulations.model_shapes import shared_numbers
 
 FINE, LOST = 0.5, 2.5
-
-# Outputs of all linear layers but the LM head, summed: FFA-LoRA shares so many numbers a rank. From the models'
-# published configurations: layers x (q + k + v + o + gate + up + down).
-_OUTPUTS = {
-    "tacit-tiny": 6_720,
-    "qwen2.5-0.5b": 24 * (896 + 128 + 128 + 896 + 4864 + 4864 + 896),
-    "qwen2.5-7b": 28 * (3584 + 512 + 512 + 3584 + 18944 + 18944 + 3584),
-}
+GAUSSIAN, MASKED = "Gaussian, schedule", "Skellam, masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +62,6 @@ def _verdict(norm: float, sigma: float) -> str:
     if sigma > LARGEST_SIGMA:
         return "too loud to draw"
     return "little is lost" if norm <= FINE else "some is lost" if norm <= LOST else "nothing survives"
-
-
-def shared_parameters(shape: str, rank: int) -> int:
-    """d of FFA-LoRA on every linear layer. Raises: ConfigError: the shape is not known."""
-    if shape not in _OUTPUTS:
-        raise ConfigError(f"there is no shape {shape!r}: there are {', '.join(_OUTPUTS)}; or give --parameters")
-    return _OUTPUTS[shape] * rank
 
 
 def plan_noise(
@@ -117,7 +106,7 @@ def plan_noise(
 
     found = []
     mechanism: UserMechanism
-    for name, mechanism in (("Gaussian, schedule", "gaussian"), ("DP-FTRL, schedule", "banded-gaussian")):
+    for name, mechanism in ((GAUSSIAN, "gaussian"), ("DP-FTRL, schedule", "banded-gaussian")):
         noise = noise_for(epsilon=epsilon, delta=delta, mechanism=mechanism, participations=participations)
         run = UserLevelRun(mechanism=mechanism, noise_multiplier=noise, participations=participations, releases=rounds)
         found.append(option(name, mechanism, run, separation=min(users // cohort, rounds)))
@@ -168,8 +157,67 @@ def _under_masks(
     )  # fmt: skip
     reached = epsilon_for_everyone(run, delta=delta)
     return NoiseOption(
-        name="Skellam, masks", cohort=cohort, delta=delta, noise_multiplier=noise, noise_norm=norm,
+        name=MASKED, cohort=cohort, delta=delta, noise_multiplier=noise, noise_norm=norm,
         epsilon_everyone=reached, epsilon_model_observer=reached, verdict=_verdict(norm, 0.0),
         cohort_needed=math.ceil((norm / FINE) ** 2 * cohort) if cohort > secure.part_size
         else math.ceil(norm / FINE * cohort),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeOption:
+    """One method at one rank, under the cheapest mechanisms.
+
+    Attributes:
+        method, rank, numbers: d, what an update holds.
+        central, masked: noise over C, with a trusted server (Gaussian by schedule) and under masks (Skellam); None
+            where the cohort is too small for masks.
+        central_verdict, masked_verdict: what that means, as `NoiseOption.verdict`; "" where there is none.
+    """
+
+    method: Method
+    rank: int
+    numbers: int
+    central: float
+    masked: float | None
+    central_verdict: str
+    masked_verdict: str
+
+
+# What is worth a look: ranks as people take them, and cores of a size to match.
+_RANKS: dict[Method, tuple[int, ...]] = {
+    "ffa-lora": (1, 2, 4, 16),
+    "fedsvd": (1, 4),
+    "fedit": (1, 4),
+    "fed-sb": (4, 10, 16, 32),
+}
+
+
+def plan_sizes(options: Sequence[NoiseOption], *, shape: str, dimension: int) -> list[SizeOption]:
+    """How loud the noise is for other methods and ranks than the ones that `options` were made for.
+
+    Noise over C grows with the square root of the numbers shared and depends on nothing else of a method.
+
+    Args:
+        options: of `plan_noise` with `dimension`.
+    """
+    central = next(option for option in options if option.name == GAUSSIAN)
+    masked = next((option for option in options if option.name == MASKED), None)
+    found = []
+    for method, ranks in _RANKS.items():
+        for rank in ranks:
+            numbers = shared_numbers(shape, rank=rank, method=method).up
+            growth = math.sqrt(numbers / dimension)
+            under_masks = None if masked is None else masked.noise_norm * growth
+            found.append(
+                SizeOption(
+                    method=method,
+                    rank=rank,
+                    numbers=numbers,
+                    central=central.noise_norm * growth,
+                    masked=under_masks,
+                    central_verdict=_verdict(central.noise_norm * growth, 0.0),
+                    masked_verdict="" if under_masks is None else _verdict(under_masks, 0.0),
+                )
+            )
+    return sorted(found, key=lambda option: option.numbers)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.table import Table
 
+from shared.adapter_methods import METHODS, Method
 from shared.command_line import parse_assignment
 from shared.flat_config import ConfigError
 from simulations.commands.showing import explained_here, out, write_json
+
+if TYPE_CHECKING:
+    from simulations.noise_plan import SizeOption
 
 app = typer.Typer(
     help="What a run's events come to, and what privacy leaves of the gain.",
@@ -160,11 +164,15 @@ def plan(
     participations: Annotated[int, typer.Option(help="P, rounds that each device may answer.", min=1)] = 1,
     delta: Annotated[float | None, typer.Option(help="δ; N^-1.1 by default.", min=1e-15, max=0.5)] = None,
     shape: Annotated[str, typer.Option(help="tacit-tiny, qwen2.5-0.5b or qwen2.5-7b.")] = "tacit-tiny",
-    rank: Annotated[int, typer.Option(help="Of FFA-LoRA on every linear layer.", min=1)] = 4,
+    method: Annotated[str, typer.Option(help="How adapters are aggregated: see `tacit-sim methods`.")] = "ffa-lora",
+    rank: Annotated[int, typer.Option(help="Of the adapter.", min=1)] = 4,
+    modules: Annotated[
+        str | None, typer.Option(help="Adapted modules, comma-separated (q_proj,v_proj); all by default.")
+    ] = None,
     parameters: Annotated[int | None, typer.Option(help="d, numbers shared; instead of shape and rank.", min=1)] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
-    """Say which mechanisms have a chance at a target ε, before anyone spends a day.
+    """Say which mechanisms, methods and sizes have a chance at a target ε, before anyone spends a day.
 
     Example:
 
@@ -173,10 +181,13 @@ def plan(
     from dataclasses import asdict
 
     from shared.privacy.guarantee import format_delta, format_epsilon
-    from simulations.noise_plan import plan_noise, shared_parameters
+    from simulations.model_shapes import shared_numbers
+    from simulations.noise_plan import plan_noise, plan_sizes
 
     with explained_here("nothing is left to go on with"):
-        d = parameters or shared_parameters(shape, rank)
+        names = None if modules is None else [name.strip() for name in modules.split(",")]
+        d = parameters or shared_numbers(shape, rank=rank, method=cast("Method", method), modules=names).up
+        _check_private(method)
         try:
             options = plan_noise(
                 users=users,
@@ -214,4 +225,27 @@ def plan(
             "signal is 0.1 to 0.2. Verdicts are this embedded world's (README): another model's limit is another.",
             style="dim",
         )
-        write_json(json_path, {"parameters": d, "options": [asdict(option) for option in options]})
+        sizes = [] if parameters is not None else plan_sizes(options, shape=shape, dimension=d)
+        if sizes:
+            _show_sizes(sizes, shape)
+        values = {"parameters": d, "options": [asdict(option) for option in options]}
+        write_json(json_path, {**values, "sizes": [asdict(size) for size in sizes]})
+
+
+def _check_private(method: str) -> None:
+    facts = METHODS[cast("Method", method)]
+    why = facts.refusal("user-privacy-central")
+    if why is not None:
+        instead = facts.instead(["user-privacy-central", "secure-aggregation"])
+        raise ConfigError(f"--method: {method!r} cannot protect users: {why}. The nearest that can is {instead!r}")
+
+
+def _show_sizes(sizes: Sequence[SizeOption], shape: str) -> None:
+    table = Table(title=f"Noise over C by method and rank, on all linear layers of {shape}", title_justify="left")
+    for name in ("method", "rank", "numbers\nshared", "trusted server", "under masks"):
+        table.add_column(name, no_wrap=True)
+    for size in sizes:
+        masked = "too few devices" if size.masked is None else f"{size.masked:.2f} {size.masked_verdict}"
+        central = f"{size.central:.2f} {size.central_verdict}"
+        table.add_row(size.method, str(size.rank), f"{size.numbers:,}", central, masked)
+    out.print(table)

@@ -6,20 +6,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig, load_language_model
 from simulations.cli import app
-from simulations.noise_plan import plan_noise, shared_parameters
+from simulations.model_shapes import shared_numbers
+from simulations.noise_plan import plan_noise
 
 
 def test_the_shapes_count_what_an_adapter_really_shares() -> None:
     tiny = attach_adapter(load_language_model(ModelConfig(device="cpu")), AdapterConfig(rank=2))
 
-    assert shared_parameters("tacit-tiny", 2) == tiny.spec.dimension
-    assert shared_parameters("qwen2.5-0.5b", 4) == 1_216_512
+    assert shared_numbers("tacit-tiny", rank=2).up == tiny.spec.dimension
+    assert shared_numbers("qwen2.5-0.5b", rank=4).up == 1_216_512
     with pytest.raises(ConfigError, match="no shape"):
-        shared_parameters("gpt", 4)
+        shared_numbers("gpt", rank=4)
 
 
 def test_every_mechanism_keeps_the_target_it_was_calibrated_for() -> None:
@@ -49,7 +51,7 @@ def test_a_cohort_too_small_for_masks_is_told_of_the_other_mechanisms() -> None:
 def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
     (first, *_) = plan_noise(
         users=10_000, cohort=400, rounds=12, participations=1, epsilon=1.0, delta=1e4**-1.1,
-        dimension=shared_parameters("qwen2.5-0.5b", 4),
+        dimension=shared_numbers("qwen2.5-0.5b", rank=4).up,
     )  # fmt: skip
 
     assert first.noise_norm == pytest.approx(9.4, abs=0.1)
@@ -59,7 +61,7 @@ def test_a_real_model_at_rank_four_is_told_that_nothing_survives() -> None:
 def test_noise_that_cannot_be_drawn_is_said_before_a_run_finds_out() -> None:
     _, ftrl, *_ = plan_noise(
         users=10_000, cohort=400, rounds=12, participations=1, epsilon=1.0, delta=1e4**-1.1,
-        dimension=shared_parameters("qwen2.5-7b", 4),
+        dimension=shared_numbers("qwen2.5-7b", rank=4).up,
     )  # fmt: skip
 
     assert ftrl.verdict == "too loud to draw"
