@@ -342,7 +342,7 @@ def test_a_robust_mean_is_refused_where_users_are_private_or_masked() -> None:
 
 @pytest.mark.parametrize("method", [name for name in _METHODS if METHODS[name].refusal("pair-privacy") is None])
 def test_pairs_can_be_private_whatever_factors_are_trained(tmp_path: Path, method: Method) -> None:
-    """Each trained layer leaves one gradient a pair (checked before the first step), and every number gets its noise."""
+    """Each trained layer leaves one gradient a pair, checked before the first step; every number gets its noise."""
     privacy = PairPrivacyTerms(noise_multiplier=1.0, sample_rate=1.0, max_grad_norm=0.5)
     of = _plan(method, pair_privacy=privacy, clipping_norm=1e6)
     adapted = _adapted(of)

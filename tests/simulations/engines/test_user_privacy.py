@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.serverapp.exception import PrivacyBudgetExhausted
 
 from client.device import InstalledDevice, device_number
+from client.personal_training import PersonalChange
 from client.privacy_ledger import PrivacyLedger
 from client.spending import spent
 from server.ledger import LEDGER_FILE, read_state
@@ -27,6 +28,7 @@ from shared.privacy.mechanisms import UserMechanism
 from shared.round_plan import FederationPlan
 from simulations.engines.devices import open_population
 from simulations.engines.inline import InlineGrid, OpenClient, run_inline
+from simulations.engines.wire import Packet, pack
 from simulations.run.ledger_check import check_device_ledger, check_run_ledger
 from tests.federation import MARKER, FewDevices, adapter_vector, plan
 
@@ -92,6 +94,45 @@ def _federate(of: FederationPlan, devices: _Installed, directory: Path, *, resum
     run = RunDirectory(directory, plan=of, spec=adapted.spec)
     run_rounds(plan=of, adapted=adapted, grid=grid, directory=run, resume=resume)
     return grid
+
+
+def test_an_adapter_of_ones_own_is_in_no_byte_that_leaves_and_the_shared_one_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of, devices = _plan(), _Installed(root=tmp_path / "devices")
+    spec = attach_adapter(load_language_model(of.model), of.adapter).spec
+    own = np.random.default_rng(0).normal(size=spec.dimension).astype(np.float32)
+    change = PersonalChange(vector=own, weight=1.0, losses={0.0: 2.0, 1.0: 1.0}, trained=4, held_out=2)
+    sent = bytearray()
+
+    def watched(message: Message) -> Packet:
+        packet = pack(message)
+        sent.extend(b"".join(packet.objects.values()))
+        return packet
+
+    monkeypatch.setattr("simulations.engines.inline.pack", watched)
+    opened = [
+        devices(Context(run_id=1, node_id=2, node_config={"partition-id": number}, state=RecordDict(), run_config={}))
+        for number in range(6)
+    ]
+    for device in opened:
+        device._open_ledger()  # begins a new device's ledger, as its first request would
+        device.adapters().keep_personal(spec.digest(), change)
+    _federate(of, devices, tmp_path / "run")
+
+    numbers = {own[place : place + 2].tobytes() for place in range(own.size - 1)}
+    assert len(sent) > 6 * 4 * spec.dimension
+    assert not any(bytes(sent[place : place + 8]) in numbers for place in range(len(sent) - 7))
+    rounds = []
+    for device in opened:
+        shared = device.adapters().shared()
+        assert shared is not None
+        assert shared.spec_digest == spec.digest()
+        rounds.append(shared.round_number)
+        kept = device.adapters().personal(spec.digest())
+        assert kept is not None
+        np.testing.assert_array_equal(kept.vector, own)
+    assert sorted(rounds) == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_private_federation_of_installed_devices(tmp_path: Path) -> None:
