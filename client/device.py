@@ -22,6 +22,7 @@ from shared.signing_key import SigningKey
 
 if TYPE_CHECKING:
     from client.personal_adapter import KeptAdapters
+    from client.personal_factors import SealedFactors
     from client.privacy_ledger import PrivacyLedger
 
 _LOG = logging.getLogger(__name__)
@@ -229,16 +230,25 @@ class InstalledDevice:
             self._ledger / "sessions", device_key=self.noise_key(), identity=self.identity(), ledger=ledger
         )
 
-    def personal(self) -> PersonalFactors:
+    def personal(self) -> SealedFactors:
         """In files of the state directory, encrypted under the device's key."""
         from client.personal_factors import SealedFactors
 
         return SealedFactors(self._state / "personal", device_key=self.noise_key())
 
     def adapters(self) -> KeptAdapters:
-        """What is kept of the shared adapter, and its user's own."""
+        """What is kept of the shared adapter, and its user's own.
+
+        Raises:
+            DeviceError: this device has answered nothing yet; its keys are not begun by looking.
+        """
         from client.personal_adapter import KeptAdapters
 
+        if not (self._state / _NOISE_KEY_FILE).exists():
+            raise DeviceError(
+                f"nothing is kept in {self._state} yet: a shared adapter comes with the first round that this device "
+                "answers (for one without any federation there is `tacit train`)"
+            )
         return KeptAdapters(self._state / "adapters", device_key=self.noise_key())
 
     def keep_shared(self, request: TrainRequest) -> None:

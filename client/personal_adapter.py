@@ -1,10 +1,10 @@
 """What this device keeps of adapters: the shared one as it last came, and its own change of it, encrypted.
 
-    shared.adapter      the state of the last round that this device answered, and the plan it belongs to
-    personal.adapter    the change, and how much of it is used
+    shared.adapter              as it came with the last round that this device answered, and the plan it belongs to
+    personal-LAYOUT.adapter     the change of an adapter of this layout, and how much of it is used
 
-Neither is ever sent. Both are sealed under the device's key, and the second is bound to the adapter's layout: a change
-that was trained for another model or method is refused, and not silently used.
+Neither is ever sent. Both are sealed under the device's key. A change is of one layout (base model, method, rank,
+seed), whose digest names its file: what was trained for another is never used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.private_files import write_private
 from shared.round_plan import FederationPlan
 
 _NONCE_BYTES = 12
-_SHARED, _PERSONAL = "shared.adapter", "personal.adapter"
+_SHARED = "shared.adapter"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,27 +92,24 @@ class KeptAdapters:
     def keep_personal(self, spec_digest: str, change: PersonalChange) -> None:
         """Keeps a change. Raises: DeviceError: it cannot be written."""
         head = {
-            "spec": spec_digest,
             "weight": change.weight,
             "losses": [[weight, loss] for weight, loss in change.losses.items()],
             "trained": change.trained,
             "held_out": change.held_out,
         }
-        self._write(_PERSONAL, head, change.vector)
+        self._write(_personal(spec_digest), head, change.vector)
 
     def personal(self, spec_digest: str) -> PersonalChange | None:
-        """The change for an adapter of this layout; None if there is none, or only another adapter's.
+        """The change for an adapter of this layout; None if there is none.
 
         Raises:
             DeviceError: it is damaged.
         """
-        found = self._read(_PERSONAL)
+        found = self._read(_personal(spec_digest))
         if found is None:
             return None
         head, vector = found
         try:
-            if head["spec"] != spec_digest:
-                return None
             losses = {float(weight): float(loss) for weight, loss in head["losses"]}  # type: ignore[attr-defined]
             change = PersonalChange(vector=vector, weight=0.0, losses=losses, trained=0, held_out=0)
             counts = {name: int(str(head[name])) for name in ("trained", "held_out")}
@@ -121,14 +118,14 @@ class KeptAdapters:
             raise DeviceError("the personal adapter of this device is damaged: `tacit personal forget`") from None
 
     def forget_personal(self) -> bool:
-        """Removes the change; whether there was one. Raises: DeviceError: it cannot be removed."""
+        """Removes the changes of every layout; whether there were any. Raises: DeviceError: they cannot be removed."""
+        files = list(self._directory.glob("personal-*.adapter"))
         try:
-            (self._directory / _PERSONAL).unlink()
-        except FileNotFoundError:
-            return False
+            for file in (*files, *self._directory.glob(".personal-*")):
+                file.unlink(missing_ok=True)
         except OSError as error:
             raise DeviceError(f"the personal adapter cannot be removed ({type(error).__name__})") from None
-        return True
+        return bool(files)
 
     def _write(self, name: str, head: dict[str, object], vector: NDArray[np.float32]) -> None:
         content = json.dumps(head).encode() + b"\n" + vector.astype("<f4").tobytes()
@@ -149,3 +146,7 @@ class KeptAdapters:
             raise DeviceError(f"{name} of this device is damaged, or was made under another key") from None
         head, _, body = content.partition(b"\n")
         return json.loads(head), np.frombuffer(body, dtype="<f4").astype(np.float32)
+
+
+def _personal(spec_digest: str) -> str:
+    return f"personal-{spec_digest[:32]}.adapter"

@@ -13,7 +13,7 @@ from rich.table import Table
 from shared.command_line import explained
 
 if TYPE_CHECKING:
-    from client.personal_adapter import KeptAdapters
+    from client.device import InstalledDevice
     from client.personal_training import PersonalChange
 
 out, err = Console(), Console(stderr=True)
@@ -24,10 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _State = Annotated[Path, typer.Option("--state-dir", help="The device's state directory, as its SuperNode names it.")]
-_NO_SHARED = (
-    "no shared adapter is kept in {}: it comes with the first round that this device answers (for an adapter without "
-    "any federation there is `tacit train`)"
-)
+_NO_SHARED = "no shared adapter is kept in {}: it comes with the first round that this device answers"
 
 
 @app.command()
@@ -39,7 +36,8 @@ def train(
 ) -> None:
     """Train on your own pairs, on top of the shared adapter, and choose on some of them how much of it to use.
 
-    Run it again when a new shared adapter has come: it goes on from what it had learned. Example:
+    The shared adapter is the one that came with the last round that your device answered. Run this again when another
+    has come. Example:
 
       tacit personal train pairs.jsonl --state-dir ~/.tacit/device
     """
@@ -51,7 +49,8 @@ def train(
     from shared.preference_files import read_preference_lines
 
     with _explained():
-        kept = _kept(state_directory)
+        device = _device(state_directory)
+        kept = device.adapters()
         shared = kept.shared()
         if shared is None:
             raise DeviceError(_NO_SHARED.format(state_directory))
@@ -61,6 +60,9 @@ def train(
             raise DeviceError("the base model on this device is not the one that the shared adapter was made for")
         how = PersonalTraining(steps=steps, step_length=step_length)
         before = kept.personal(shared.spec_digest)
+        start = None if before is None else before.vector
+        if start is None and adapted.spec.config.federation.personal:
+            start = device.personal().last(shared.run, shared.spec_digest)
         with out.status(f"{steps} steps"):
             change = train_personal(
                 adapted,
@@ -68,12 +70,12 @@ def train(
                 [line.pair for line in lines],
                 training_config(shared.plan),
                 how=how,
-                start=None if before is None else before.vector,
+                start=start,
             )
         if not change.losses:
             out.print(
-                f"{len(lines)} pairs are too few to train on and choose by: {how.least_pairs} are needed. Nothing has "
-                "changed",
+                f"{len(lines)} pairs are too few to train on and to choose by: at least {how.least_pairs}, better ten. "
+                "Nothing has changed",
                 highlight=False,
             )
             return
@@ -85,7 +87,7 @@ def train(
 def show(state_directory: _State) -> None:
     """Say what is kept here: which shared adapter, and how much of your own is used on top of it."""
     with _explained():
-        kept = _kept(state_directory)
+        kept = _device(state_directory).adapters()
         shared = kept.shared()
         if shared is None:
             out.print(_NO_SHARED.format(state_directory), markup=False, highlight=False)
@@ -106,10 +108,11 @@ def show(state_directory: _State) -> None:
 
 @app.command()
 def forget(state_directory: _State) -> None:
-    """Remove your own adapter. The shared one stays, and so do your pairs."""
+    """Remove every adapter of your own, and what a method kept here. The shared one stays, and so do your pairs."""
     with _explained():
-        gone = _kept(state_directory).forget_personal()
-        out.print("your own adapter is gone" if gone else "there was none", highlight=False)
+        device = _device(state_directory)
+        gone = [device.adapters().forget_personal(), device.personal().forget()]
+        out.print("your own adapter is gone" if any(gone) else "there was none", highlight=False)
 
 
 def _show(change: PersonalChange) -> None:
@@ -122,12 +125,12 @@ def _show(change: PersonalChange) -> None:
     out.print(f"your own: trained on {change.trained} pairs; {used}. It stays on this device", highlight=False)
 
 
-def _kept(state_directory: Path) -> KeptAdapters:
+def _device(state_directory: Path) -> InstalledDevice:
     from client.device import DeviceError, InstalledDevice
 
     if not state_directory.is_dir():
         raise DeviceError(f"there is no device state in {state_directory}")
-    return InstalledDevice(pairs_file=Path(), state_directory=state_directory).adapters()
+    return InstalledDevice(pairs_file=Path(), state_directory=state_directory)
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -22,6 +22,7 @@ from shared.private_files import write_private
 
 _NONCE_BYTES = 12
 _NUMBER_BYTES = 8
+_RUNS_KEPT = 8
 
 
 class SealedFactors:
@@ -44,7 +45,7 @@ class SealedFactors:
         Raises:
             DeviceError: the file is damaged.
         """
-        found = self._read(request)
+        found = self._read(request.run, request.spec_digest)
         if found is None:
             return None
         number, before, after = found
@@ -70,21 +71,39 @@ class SealedFactors:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sealed = nonce + self._key.encrypt(nonce, content, _bound_to(request))
-            write_private(self._file(request), [sealed], synced=self._lasting)
+            sealed = nonce + self._key.encrypt(nonce, content, _bound_to(request.run, request.spec_digest))
+            self._tidy()
+            write_private(self._file(request.run), [sealed], synced=self._lasting)
         except OSError as error:
             raise DeviceError(f"this device's own factors cannot be kept ({type(error).__name__})") from None
 
-    def last(self, request: TrainRequest) -> NDArray[np.float32] | None:
+    def last(self, run: str, spec_digest: str) -> NDArray[np.float32] | None:
         """What the run's last round left here; None if this device was in none. Raises: DeviceError: as `begin`."""
-        found = self._read(request)
+        found = self._read(run, spec_digest)
         return None if found is None else found[2]
 
-    def _read(self, request: TrainRequest) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
-        file = self._file(request)
+    def forget(self) -> bool:
+        """Removes those of every run; whether there were any. Raises: DeviceError: they cannot be removed."""
+        files = list(self._directory.glob("*.factors"))
         try:
-            sealed = file.read_bytes()
-            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(request))
+            for file in files:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise DeviceError(f"this device's own factors cannot be removed ({type(error).__name__})") from None
+        return bool(files)
+
+    def _tidy(self) -> None:
+        """What a killed process left half written goes, and the factors of runs long gone."""
+        for left in self._directory.glob(".*.factors.*"):
+            left.unlink(missing_ok=True)
+        runs = sorted(self._directory.glob("*.factors"), key=lambda file: file.stat().st_mtime)
+        for file in runs[:-_RUNS_KEPT]:
+            file.unlink(missing_ok=True)
+
+    def _read(self, run: str, spec_digest: str) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
+        try:
+            sealed = self._file(run).read_bytes()
+            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(run, spec_digest))
         except FileNotFoundError:
             return None
         except (OSError, InvalidTag, ValueError):
@@ -94,9 +113,9 @@ class SealedFactors:
         values = np.frombuffer(content[2 * _NUMBER_BYTES :], dtype="<f4").astype(np.float32)
         return number, values[:size], values[size:]
 
-    def _file(self, request: TrainRequest) -> Path:
-        return self._directory / f"{request.run}.factors"
+    def _file(self, run: str) -> Path:
+        return self._directory / f"{run}.factors"
 
 
-def _bound_to(request: TrainRequest) -> bytes:
-    return f"{request.run}/{request.spec_digest}".encode()
+def _bound_to(run: str, spec_digest: str) -> bytes:
+    return f"{run}/{spec_digest}".encode()

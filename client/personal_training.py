@@ -2,7 +2,8 @@
 
 It is trained after the shared round, on the user's own pairs, without noise, since it never leaves. How much of it is
 used is chosen on pairs that it was not trained on: `shared + weight * change`, and a weight of 0 is the shared adapter
-as it came. A new shared adapter does not end it: training goes on from the change as it was.
+as it came. Under a new shared adapter training goes on from the change as it was, where the method's basis stays
+(`AdapterMethod.basis_stays`); where it does not, the old change would mean something else, and training begins anew.
 
 Personal is the change and not the adapter, so that what all learn together still arrives. With a method that keeps a
 factor on the device (FedSA-LoRA) the change is that factor itself.
@@ -34,9 +35,10 @@ class PersonalTraining:
     """Attributes:
     steps: gradient steps, each of the same length, so that no user's pairs can throw the adapter far.
     step_length: L2 norm of each.
-    held_out: share of the pairs that are not trained on, at least one; which ones follows from their content alone, so
-        that a pair held out stays so.
-    least_pairs: with fewer there is nothing to choose a weight by, and the shared adapter stays as it is.
+    held_out: chance of a pair not to be trained on. It hangs on the words of that pair alone, whatever other pairs
+        there are and whatever persona: a pair that decides was never trained on, and none that was ever decides.
+    least_pairs: with fewer, or without any on one of the sides, there is nothing to choose a weight by, and the shared
+        adapter stays as it is.
     weights: to choose from, ascending from 0.
     """
 
@@ -86,7 +88,7 @@ def train_personal(
     Args:
         state: (state_dimension,) the shared adapter.
         config: of the loss; its steps, learning rate and privacy are not used.
-        start: the change as it was under an earlier shared adapter.
+        start: the change as it was under an earlier shared adapter; not looked at where the method's basis moves.
 
     Raises:
         NonFiniteTrainingError: a loss or gradient is not finite.
@@ -96,18 +98,18 @@ def train_personal(
     adapted.load(state)
     adapted.personal_only()
     origin = adapted.read_personal()
-    change = np.zeros_like(origin) if start is None else start
+    change = np.zeros_like(origin) if start is None or not adapted.spec.config.federation.basis_stays else start
     if change.shape != origin.shape:
         adapted.load(state)
         raise AdapterError("the personal change is another adapter's")
     adapted.load_personal(origin + change)
-    chosen = sorted(pairs, key=_digest)[: config.max_pairs]
-    if len(chosen) < how.least_pairs:
+    chosen = sorted(pairs, key=_place)[: config.max_pairs]
+    aside = sum(_place(pair) < how.held_out for pair in chosen)
+    if len(chosen) < how.least_pairs or aside in (0, len(chosen)):
         adapted.load(state)
         return PersonalChange(vector=change, weight=0.0, losses={}, trained=0, held_out=0)
     meter = CostMeter()
     prepared = prepare_pairs(adapted, chosen, config.limits(), cache=cache, meter=meter)
-    aside = max(1, round(how.held_out * len(prepared)))
     held_out, training = prepared[:aside], prepared[aside:]
     parameters = adapted.personal_parameters()
     try:
@@ -166,9 +168,8 @@ def _loss(adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: Training
     return found
 
 
-def _digest(pair: PreferencePair) -> bytes:
-    said = [
-        pair.persona,
-        *([message.role, message.content] for part in (pair.prompt, pair.chosen, pair.rejected) for message in part),
-    ]
-    return hashlib.sha256(json.dumps(said).encode()).digest()
+def _place(pair: PreferencePair) -> float:
+    """From 0 to 1, by the pair's words: below `held_out` it decides, above it is trained on."""
+    parts = (pair.prompt, pair.chosen, pair.rejected)
+    said = [[[message.role, message.content] for message in part] for part in parts]
+    return int.from_bytes(hashlib.sha256(json.dumps(said).encode()).digest()[:8], "big") / 2**64

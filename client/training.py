@@ -235,12 +235,12 @@ def train_locally(
         for parameter in parameters:
             parameter.grad = None
         adapted.load(start)
+    if not (np.isfinite(trained).all() and np.isfinite(kept).all()):
+        raise NonFiniteTrainingError("the trained adapter is not finite")
     spec = adapted.spec
     if spec.config.method == "fedrot-lora":
         trained = rotated(spec, begun, trained, round_number)
     vector = spec.restrict(trained - begun, round_number).astype(np.float32)
-    if not np.isfinite(vector).all():
-        raise NonFiniteTrainingError("the trained adapter is not finite")
     return LocalUpdate(
         vector=vector,
         personal=kept,

@@ -38,6 +38,8 @@ from shared.round_plan import FederationPlan
 Layers = tuple[LayerFactors, ...]
 # Above so many devices the error is not worth its time: stacked factors are as wide as the model.
 _MOST_COMPARED = 100
+# A residual is as large as the model: above so many numbers it is not multiplied out to be compared.
+_LARGEST_COMPARED = 20_000_000
 _FAIR_REGULARISATION = 1e-3
 
 
@@ -77,25 +79,32 @@ class AdapterStep:
         step = self._optimizer(round_number).step(mean, self._plan.server_step(round_number))
         moved = (state + self._spec.expand(step, round_number)).astype(np.float32)
         split = _SPLITS.get(self._method.name)
-        if split is None:
+        if split is None or not np.isfinite(moved).all():  # which is not released
             return moved
         before, after = layers_of(self._spec, state), split(layers_of(self._spec, moved))
         return with_layers(self._spec, moved, self._aligned(before, after))
 
     def from_updates(
-        self, state: NDArray[np.float32], updates: Sequence[NDArray[np.float32]], *, round_number: int
+        self,
+        state: NDArray[np.float32],
+        updates: Sequence[NDArray[np.float32]],
+        *,
+        devices: Sequence[int],
+        round_number: int,
     ) -> NDArray[np.float32]:
         """(state_dimension,) the next state.
 
         Args:
             updates: (update_dimension,) of each device; at least one.
+            devices: their numbers, which tell their ranks.
         """
         if self._method.sums:
             return self.from_mean(state, robust_mean(updates, self._plan.step_terms), round_number=round_number)
         rate = self._plan.server_step(round_number)
         if self._plan.step_terms.optimizer == "sgd":
-            return self._aggregate(state, self._trained(state, updates, rate, round_number), round_number)
-        aggregated = self._aggregate(state, self._trained(state, updates, 1.0, round_number), round_number)
+            return self._aggregate(state, self._trained(state, updates, devices, rate, round_number), round_number)
+        clients = self._trained(state, updates, devices, 1.0, round_number)
+        aggregated = self._aggregate(state, clients, round_number)
         change = self._change(state, aggregated)
         step = self._optimizer(round_number).step(change, rate)
         return (aggregated + (step - change)).astype(np.float32)
@@ -107,21 +116,31 @@ class AdapterStep:
         following: NDArray[np.float32],
         round_number: int,
     ) -> float | None:
-        """How far `following` is from the mean of the devices' models, over that mean's norm; None if not measured."""
-        terms = self._plan.step_terms
-        if "a" not in self._method.sent_down:
-            return 0.0 if self._method.exact else None  # linear in what is shared; or models hold what is not
-        if self._method.personal or len(updates) > _MOST_COMPARED or (terms.mean, terms.optimizer) != ("mean", "sgd"):
+        """How far `following` is from the mean of the devices' models, over that mean's norm; None if not measured.
+
+        With devices of several ranks there is no such figure: each began from a state that was cut to its own.
+        """
+        terms, config = self._plan.step_terms, self._spec.config
+        if (terms.mean, terms.optimizer, config.ranks) != ("mean", "sgd", "same") or self._method.personal:
             return None
-        clients = self._trained(state, updates, self._plan.server_step(round_number), round_number)
+        if "a" not in self._method.sent_down:
+            return 0.0  # linear in what is shared
+        if len(updates) > _MOST_COMPARED or not np.isfinite(following).all():
+            return None
+        if "residual" in self._method.sent_down and self._spec.state_dimension > _LARGEST_COMPARED:
+            return None
+        clients = self._trained(state, updates, (), self._plan.server_step(round_number), round_number)
         if "residual" not in self._method.sent_down:
             return aggregation_error(layers_of(self._spec, following), clients)
-        wanted = [np.mean([layer.product() for layer in same], axis=0) for same in zip(*clients, strict=True)]
         before, after = residuals_of(self._spec, state), residuals_of(self._spec, following)
-        shared = [layer.product() for layer in layers_of(self._spec, following)]
-        got = [one + (new - old) / self._scale for one, new, old in zip(shared, after, before, strict=True)]
-        missed = sum(float(np.sum((one - other) ** 2)) for one, other in zip(got, wanted, strict=True))
-        return float(np.sqrt(missed / max(sum(float(np.sum(one**2)) for one in wanted), np.finfo(float).tiny)))
+        missed = whole = 0.0
+        for shared, new, old, same in zip(
+            layers_of(self._spec, following), after, before, zip(*clients, strict=True), strict=True
+        ):
+            wanted = flora.concatenated(same).product() / len(same)
+            missed += float(np.sum((shared.product() + (new - old) / self._scale - wanted) ** 2))
+            whole += float(np.sum(wanted**2))
+        return float(np.sqrt(missed / max(whole, np.finfo(float).tiny)))
 
     def remembered(self) -> dict[str, NDArray[np.float64]]:
         """What the steps after this one need to know of it: made of releases, so no secret where those are none."""
@@ -147,10 +166,22 @@ class AdapterStep:
         return self._optimizers[(round_number - 1) % self._method.turns]
 
     def _trained(
-        self, state: NDArray[np.float32], updates: Sequence[NDArray[np.float32]], rate: float, round_number: int
+        self,
+        state: NDArray[np.float32],
+        updates: Sequence[NDArray[np.float32]],
+        devices: Sequence[int],
+        rate: float,
+        round_number: int,
     ) -> list[Layers]:
-        """Each device's factors, `rate` times as far from the state as they came."""
-        return [layers_of(self._spec, state + rate * self._spec.expand(update, round_number)) for update in updates]
+        """Each device's factors, `rate` times as far from the state as they came; cut to its rank."""
+        spec, config = self._spec, self._spec.config
+        found = [layers_of(spec, state + rate * spec.expand(update, round_number)) for update in updates]
+        if config.ranks == "same":
+            return found
+        return [
+            tuple(layer.truncated(config.rank_of(device)).padded(config.rank) for layer in layers)
+            for device, layers in zip(devices, found, strict=True)
+        ]
 
     def _aggregate(
         self, state: NDArray[np.float32], clients: Sequence[Layers], round_number: int

@@ -27,7 +27,7 @@ from server.secure_sum import Enrolment
 from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import AdaptedModel
 from shared.flat_config import ConfigError
-from shared.messages import from_array_record, to_array_record
+from shared.messages import MAX_SHARED_PARAMETERS, from_array_record, to_array_record
 from shared.plan_sessions import check_sessions
 from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
@@ -79,6 +79,11 @@ def run_rounds(
     vector = adapted.read() if release is None else release.vector
     finished = 0 if release is None else release.round_number
     if finished < plan.rounds:
+        if adapted.spec.state_dimension > MAX_SHARED_PARAMETERS:
+            raise ReleaseError(
+                f"{plan.adapter.method} would send {adapted.spec.state_dimension:,} numbers down, and a message holds "
+                f"{MAX_SHARED_PARAMETERS:,}: take a method without a merged base, or fewer adapter.target-modules"
+            )
         # A resumed run waits for all, and after a while goes on with whoever is left: nobody is replaced.
         least = plan.devices if release is None else plan.minimum_replies
         roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout)
@@ -93,10 +98,16 @@ def run_rounds(
                 )
                 for turn in range(1, plan.adapter.federation.turns + 1)
             )
-            step = open_step(plan, adapted.spec, remembered=None if release is None else release.remembered)
         except ValueError as error:
             raise ReleaseError(
                 f"this much noise cannot be drawn or summed for {adapted.spec.dimension:,} numbers: {error}"
+            ) from None
+        try:
+            step = open_step(plan, adapted.spec, remembered=None if release is None else release.remembered)
+        except ValueError as error:
+            raise ReleaseError(
+                f"the checkpoint in {directory.path} lacks what server-step.optimizer must remember ({error}): its "
+                "releases stand, but this run cannot go on"
             ) from None
         run = directory.begin(roster.devices)
         averaging = AdapterAveraging(

@@ -273,13 +273,13 @@ def _begin(name: str, layer: LoraLayer, config: AdapterConfig) -> None:
     """Sets a fresh layer's factors: A drawn, B zero; with a core, both orthogonal and the core zero."""
     a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
     drawn = first_factor(f"{name}.{SUFFIXES['a']}", tuple(a.shape), config.seed)
+    if config.federation.splits and config.rank > min(a.shape[1], b.shape[0]):
+        raise AdapterError(f"{name} is narrower than the rank {config.rank}, which {config.method} cannot have")
     with torch.no_grad():
         if "core" not in config.federation.has:
             a.copy_(torch.from_numpy(drawn))
             b.zero_()
             return
-        if config.rank > min(a.shape[1], b.shape[0]):
-            raise AdapterError(f"{name} is smaller than the rank {config.rank}")
         a.copy_(torch.from_numpy(orthonormal(drawn)))
         columns = first_factor(f"{name}.{SUFFIXES['b']}", tuple(reversed(b.shape)), config.seed)
         # So that one step length serves every rank: a core sees rank / outputs of the square of B's gradient, and must

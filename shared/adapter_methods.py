@@ -65,6 +65,8 @@ class AdapterMethod:
         single_updates: why it needs single updates, where it does.
         refused: reasons of its own, by requirement.
         nearest: the methods to take instead where this one cannot be had, the nearest first.
+        splits: whether it splits a product anew, for which no layer may be narrower than the rank.
+        basis_stays: whether what one device adds to the shared factors means the same under the next shared ones.
         newcomer: what a device that never took part gets from a release.
     """
 
@@ -80,6 +82,8 @@ class AdapterMethod:
     single_updates: str = _PRODUCTS
     refused: Mapping[Requirement, str] = field(default_factory=dict)
     nearest: tuple[Method, ...] = ()
+    splits: bool = False
+    basis_stays: bool = False
     newcomer: str = "the shared adapter"
 
     def factors(self, round_number: int) -> tuple[Factor, ...]:
@@ -125,6 +129,7 @@ _ALL: tuple[AdapterMethod, ...] = (
         idea="A is frozen, B is averaged",
         trained=(("b",),),
         sent_down=("b",),
+        basis_stays=True,
     ),
     AdapterMethod(
         name="fedit",
@@ -154,6 +159,7 @@ _ALL: tuple[AdapterMethod, ...] = (
         sent_down=("a",),
         personal=("b",),
         exact=False,
+        basis_stays=True,
         refused={
             "pair-privacy": "B, trained without noise on the same pairs and kept, steers every later A",
             "mixed-ranks": _ONE_RANK,
@@ -168,6 +174,7 @@ _ALL: tuple[AdapterMethod, ...] = (
         idea="B is averaged, then B·A is split anew with orthonormal A",
         trained=(("b",),),
         sent_down=("a", "b"),
+        splits=True,
         refused={
             "user-privacy-correlated": "each round's noise would lie in another basis than that of the round before"
         },
@@ -180,6 +187,8 @@ _ALL: tuple[AdapterMethod, ...] = (
         idea="only the r by r core R of B·R·A is trained and averaged",
         trained=(("core",),),
         sent_down=("core",),
+        splits=True,
+        basis_stays=True,
     ),
     AdapterMethod(
         name="fedask",
@@ -188,6 +197,7 @@ _ALL: tuple[AdapterMethod, ...] = (
         idea="B is averaged, then B·A is split anew in balance, from two sketches",
         trained=(("b",),),
         sent_down=("a", "b"),
+        splits=True,
         refused={
             "user-privacy-correlated": "each round's noise would lie in another basis than that of the round before",
             "mixed-ranks": _ONE_RANK,
@@ -258,6 +268,7 @@ _ALL: tuple[AdapterMethod, ...] = (
         idea="the mean of the products is cut to its largest singular values",
         trained=(("a", "b"),),
         sent_down=("a", "b"),
+        splits=True,
         sums=False,
         exact=False,
         nearest=("fedsvd", "ffa-lora"),

@@ -20,6 +20,7 @@ from shared.adapter_methods import METHODS, AdapterMethod, Factor, Method
 
 _UNIFORMS_PER_NORMAL = 12
 _CHUNK = 1 << 16
+_LARGEST_RANK = 1 << 14
 SUFFIXES: Mapping[Factor, str] = {
     "a": "lora_A.weight", "b": "lora_B.weight", "core": "lora_R.weight", "residual": "residual.weight",
 }  # fmt: skip
@@ -51,12 +52,12 @@ class AdapterConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise AdapterError(f"unknown adapter method {self.method!r}: known are {', '.join(METHODS)}")
-        if self.rank < 1 or not self.alpha > 0:
-            raise AdapterError("an adapter's rank must be at least 1 and its alpha above 0")
+        if not 1 <= self.rank <= _LARGEST_RANK or not self.alpha > 0:
+            raise AdapterError(f"an adapter's rank must be from 1 to {_LARGEST_RANK} and its alpha above 0")
         if not self.target_modules:
             raise AdapterError("an adapter needs at least one target module, or 'all-linear'")
         if self.ranks != "same":
-            given = [int(rank) if rank.isdecimal() else 0 for rank in self.ranks]
+            given = [int(rank) if rank.isdecimal() and len(rank) < 6 else 0 for rank in self.ranks]
             if not given or min(given) < 1 or max(given) != self.rank:
                 raise AdapterError("adapter.ranks must be numbers from 1, the largest of them adapter.rank; or 'same'")
 

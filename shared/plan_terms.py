@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from shared.secagg.session_terms import LARGEST_COHORT
 # Far above any sensible plan: what a lying server may make a device count or compute.
 _MOST = {"participations": 10**6, "separation": 10**6, "local_steps": 10**4}
 _LOUDEST = 1e6
+_MOST_LIARS = 0.49
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +112,15 @@ class ServerStepTerms:
     adaptivity: float = 1e-3
 
     def __post_init__(self) -> None:
-        require(0 <= self.liars < 0.5, "server-step.liars", "must be at least 0 and below 0.5")
+        require(0 <= self.liars <= _MOST_LIARS, "server-step.liars", f"must be at least 0 and at most {_MOST_LIARS}")
         for name in ("beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, f"server-step.{name}", "must be at least 0 and below 1")
         require(self.adaptivity > 0, "server-step.adaptivity", "must be above 0")
+
+    @property
+    def enough_for_krum(self) -> int:
+        """So many devices are always enough for Krum, which needs more than twice as many as may lie, and two more."""
+        return math.ceil(3 / (1 - 2 * self.liars))
 
     def liars_of(self, devices: int) -> int:
         """How many of so many devices may lie."""

@@ -230,11 +230,31 @@ class FederationPlan:
             "must be 'mean' where users are private or aggregation is secure: any other needs each update by itself, "
             "and one user's share of it is not bounded by what the noise is made for",
         )
-        sizes = range(self.minimum_replies, min(self.cohort_size, self.devices) + 1)
+        sizes = range(self.minimum_replies, min(self.cohort_size, self.devices, self.step_terms.enough_for_krum) + 1)
         require(
             self.step_terms.mean != "krum" or all(2 * self.step_terms.liars_of(size) + 3 <= size for size in sizes),
             "federation.minimum-replies",
             "must be larger: Krum needs more than twice as many devices as may lie, and two more",
+        )
+        require(
+            "mixed-ranks" not in asked or self.secure_aggregation is None or self.user_privacy is not None,
+            "adapter.ranks",
+            "must be 'same' under masks without noise for users: a row that few devices hold is the sum of those few",
+        )
+        require(
+            not {"mixed-ranks", "robust-mean"} <= set(asked),
+            "adapter.ranks",
+            "must be 'same' with a robust mean, to which the devices that do not hold a row say zero",
+        )
+        require(
+            not method.personal or self.training.local_steps >= 2,
+            "training.local-steps",
+            f"must be at least 2 with {method.name}: what stays begins at zero, and a first step moves nothing else",
+        )
+        require(
+            not method.personal or self.training.online_candidates == 0,
+            "training.online-candidates",
+            f"must be 0 with {method.name}: candidates would come from its shared part, which alone is the base model",
         )
         require(
             "mixed-ranks" not in asked or self.pair_privacy is None,

@@ -25,8 +25,13 @@ from simulations.run.many import Job, run_many
 
 RESULT_FILE = "methods.json"
 COHORTS = (10, 50)
-# A core of rank 10 has an eighth of the numbers of FFA at rank 4; alpha keeps the adapter's scale.
-_OWN: Mapping[Method, Mapping[str, object]] = {"fed-sb": {"adapter.rank": 10, "adapter.alpha": 20.0}}
+# A core of rank 10 has an eighth of the numbers of FFA at rank 4; alpha keeps the scale, alpha / rank, of the others.
+# FedSA's A does not move in a first step, its B being zero.
+_OWN: Mapping[Method, Mapping[str, object]] = {
+    "fed-sb": {"adapter.rank": 10, "adapter.alpha": 20.0},
+    "fedsa-lora": {"training.local-steps": 3},
+}
+_PRIVATE_OWN: Mapping[Method, Mapping[str, object]] = {**_OWN, "fed-sb": {"adapter.rank": 10, "adapter.alpha": 40.0}}
 # Where a release is the base model for a newcomer, and where it is not: what training a factor at home adds.
 _PERSONAL: tuple[Method, ...] = ("ffa-lora", "fedsa-lora")
 _PERSONAL_USERS, _PERSONAL_COHORT = 32, 50
@@ -96,7 +101,7 @@ def setting_config(setting: Setting, seed: int, changes: Mapping[str, object], *
         flat.pop("run.epsilon", None)
         if setting.method in _PERSONAL and setting.cohort == _PERSONAL_COHORT:
             flat["evaluation.personal-users"] = _PERSONAL_USERS
-    flat |= {**_OWN.get(setting.method, {}), **changes}
+    flat |= {**(_PRIVATE_OWN if private else _OWN).get(setting.method, {}), **changes}
     seeds = ("federation.seed", "adapter.seed", "data.seed", "evaluation.seed")
     return {**flat, **dict.fromkeys(seeds, seed), "run.memory": str(memory), "run.processes": 1}
 

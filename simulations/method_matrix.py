@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from shared.adapter_methods import METHODS, REQUIREMENTS, Method, Requirement
+from shared.messages import MAX_SHARED_PARAMETERS
 from simulations.model_shapes import shared_numbers
 
 COLUMNS: Mapping[Requirement, str] = {
@@ -27,6 +28,7 @@ class MethodRow:
         refused: why not, by requirement; "" where it can be had.
         instead: the nearest method that can, where it cannot.
         numbers_up, bytes_up, bytes_down: a round, of one device, as float32 without masks.
+        too_large: whether its state is more than a message may hold.
     """
 
     method: Method
@@ -40,6 +42,7 @@ class MethodRow:
     numbers_up: int
     bytes_up: int
     bytes_down: int
+    too_large: bool
 
 
 def matrix(shape: str, *, rank: int) -> list[MethodRow]:
@@ -61,6 +64,7 @@ def matrix(shape: str, *, rank: int) -> list[MethodRow]:
                 numbers_up=numbers.up,
                 bytes_up=4 * numbers.up,
                 bytes_down=4 * numbers.down,
+                too_large=numbers.down > MAX_SHARED_PARAMETERS,
             )
         )
     return rows

@@ -236,8 +236,15 @@ class AdapterAveraging(Strategy):
             return _Next(replies=len(updates), state=None)
         mechanism = self._mechanisms[(self._round - 1) % len(self._mechanisms)]
         if mechanism is None:
+            if not updates:  # a Poisson round that drew nobody
+                return _Next(replies=0, state=self._start)
             with self._timed():
-                state = self._step.from_updates(self._start, updates, round_number=self._round)
+                state = self._step.from_updates(
+                    self._start,
+                    updates,
+                    devices=[asked.device for asked, said in usable if said.vector is not None],
+                    round_number=self._round,
+                )
             error = None if self._plan.is_private else self._step.error(self._start, updates, state, self._round)
             return _Next(replies=len(updates), state=state, aggregation_error=error)
         size = self._plan.cohort_size

@@ -57,8 +57,10 @@ def methods(
                 table.add_column(name.replace(" ", "\n"), no_wrap=True)
             for row in rows:
                 marks = ("[red]no[/red]" if why else "yes" for why in row.refused.values())
-                table.add_row(row.title, *marks, _bytes(row.bytes_up), _bytes(row.bytes_down))
+                table.add_row(row.title, *marks, _bytes(row.bytes_up), _bytes(row.bytes_down) + "!" * row.too_large)
             out.print(table)
+            if any(row.too_large for row in rows):
+                out.print("!: more than a message may hold, so that no such run begins", highlight=False)
         if reasons:
             for row in rows:
                 for requirement, why in row.refused.items():
@@ -69,7 +71,7 @@ def methods(
 
 
 def _bytes(count: int) -> str:
-    return f"{count / 1e6:,.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}k"
+    return f"{count / 1e9:.1f}G" if count >= 1e9 else f"{count / 1e6:,.1f}M" if count >= 1e6 else f"{count / 1e3:.0f}k"
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from client.cli import app
 from client.device import DeviceError, InstalledDevice
 from client.personal_adapter import KeptAdapters
-from client.personal_training import PersonalChange, PersonalTraining, _digest, load_with_personal, train_personal
+from client.personal_training import PersonalChange, PersonalTraining, _place, load_with_personal, train_personal
 from client.training import TrainingConfig
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.adapter_methods import METHODS, Method
@@ -40,9 +40,16 @@ def _pairs(count: int, *, swapped: bool = False) -> list[PreferencePair]:
     return found
 
 
+def _nine() -> list[PreferencePair]:
+    """Six to train on and three to choose by."""
+    pairs = _pairs(40)
+    return [pair for pair in pairs if _place(pair) >= 1 / 3][:6] + [pair for pair in pairs if _place(pair) < 1 / 3][:3]
+
+
 def _plan(method: Method = "ffa-lora") -> FederationPlan:
     of = plan()
-    return replace(of, adapter=replace(of.adapter, method=method))
+    steps = replace(of.training, local_steps=2)
+    return replace(of, adapter=replace(of.adapter, method=method), training=steps)
 
 
 def _adapted(method: Method = "ffa-lora") -> AdaptedModel:
@@ -54,7 +61,7 @@ def _adapted(method: Method = "ffa-lora") -> AdaptedModel:
 def test_every_method_can_be_made_personal_and_is_left_as_it_was_shared(method: Method) -> None:
     adapted = _adapted(method)
     state = adapted.beginning()
-    change = train_personal(adapted, state, _pairs(9), _LIMITS)
+    change = train_personal(adapted, state, _nine(), _LIMITS)
 
     assert (change.trained, change.held_out) == (6, 3)
     assert change.weight > 0
@@ -73,14 +80,11 @@ def test_every_method_can_be_made_personal_and_is_left_as_it_was_shared(method: 
 def test_what_it_was_not_trained_on_decides_and_says_no_to_a_change_that_does_harm() -> None:
     """The pairs held out say the opposite of the ones trained on: the shared adapter stays as it came."""
     adapted, only_dpo = _adapted(), replace(_LIMITS, nll_weight=0.0)
-    good = sorted(_pairs(40), key=_digest)
-    aside = good[:3]
+    aside = _nine()[6:]
     topics = {pair.prompt for pair in aside}
-    opposite = [
-        pair for pair in _pairs(40, swapped=True) if _digest(pair) > _digest(aside[-1]) and pair.prompt not in topics
-    ][:6]
+    opposite = [p for p in _pairs(40, swapped=True) if _place(p) >= 1 / 3 and p.prompt not in topics][:6]
     harmful = train_personal(adapted, adapted.beginning(), [*opposite, *aside], only_dpo)
-    agreeing = train_personal(adapted, adapted.beginning(), _pairs(9), only_dpo)
+    agreeing = train_personal(adapted, adapted.beginning(), _nine(), only_dpo)
 
     assert (harmful.trained, harmful.held_out) == (6, 3)
     assert harmful.weight == 0.0
@@ -90,15 +94,20 @@ def test_what_it_was_not_trained_on_decides_and_says_no_to_a_change_that_does_ha
 
 def test_a_new_shared_adapter_does_not_end_it() -> None:
     adapted = _adapted()
-    first = train_personal(adapted, adapted.beginning(), _pairs(9), _LIMITS)
+    first = train_personal(adapted, adapted.beginning(), _nine(), _LIMITS)
+    moving = _adapted("fedsvd")
+    anyway = train_personal(
+        moving, moving.beginning(), _nine(), _LIMITS, start=first.vector, how=PersonalTraining(steps=1)
+    )
+    assert float(np.linalg.norm(anyway.vector)) == pytest.approx(0.5, rel=1e-4)  # in its new basis: begun anew
     shared = (adapted.beginning() + 0.1).astype(np.float32)
-    on = train_personal(adapted, shared, _pairs(9), _LIMITS, start=first.vector, how=PersonalTraining(steps=1))
-    anew = train_personal(adapted, shared, _pairs(9), _LIMITS, how=PersonalTraining(steps=1))
+    on = train_personal(adapted, shared, _nine(), _LIMITS, start=first.vector, how=PersonalTraining(steps=1))
+    anew = train_personal(adapted, shared, _nine(), _LIMITS, how=PersonalTraining(steps=1))
 
     assert float(np.linalg.norm(on.vector - first.vector)) == pytest.approx(0.5, rel=1e-4)
     assert float(np.linalg.norm(anew.vector)) == pytest.approx(0.5, rel=1e-4)
     with pytest.raises(AdapterError):
-        train_personal(adapted, shared, _pairs(9), _LIMITS, start=np.zeros(3, dtype=np.float32))
+        train_personal(adapted, shared, _nine(), _LIMITS, start=np.zeros(3, dtype=np.float32))
 
 
 def test_too_few_pairs_change_nothing_and_the_pairs_held_out_stay_held_out() -> None:
@@ -106,10 +115,14 @@ def test_too_few_pairs_change_nothing_and_the_pairs_held_out_stay_held_out() -> 
     few = train_personal(adapted, adapted.beginning(), _pairs(3), _LIMITS)
     assert (few.weight, few.trained, dict(few.losses)) == (0.0, 0, {})
     assert not few.vector.any()
-    one, other = (
-        train_personal(adapted, adapted.beginning(), pairs, _LIMITS) for pairs in (_pairs(9), _pairs(9)[::-1])
-    )
-    assert one.losses == pytest.approx(other.losses, rel=1e-4)
+    one_sided = [pair for pair in _pairs(40) if _place(pair) >= 1 / 3][:8]
+    for pairs in (one_sided, [pair for pair in _pairs(40) if _place(pair) < 1 / 3][:8]):
+        assert train_personal(adapted, adapted.beginning(), pairs, _LIMITS).losses == {}
+    # Neither more pairs, nor their order, nor another persona, move a pair to the other side.
+    more = train_personal(adapted, adapted.beginning(), _pairs(40)[::-1], _LIMITS)
+    assert more.held_out == sum(_place(pair) < 1 / 3 for pair in _pairs(40))
+    assert more.trained == 40 - more.held_out
+    assert all(_place(pair) == _place(replace(pair, persona="a miller")) for pair in _pairs(40))
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"step_length": 0.0}, {"held_out": 1.0}, {"weights": (0.5, 1.0)}])
@@ -141,6 +154,8 @@ def test_what_is_kept_is_sealed_bound_to_its_adapter_and_can_be_forgotten(tmp_pa
     assert again is not None
     assert (again.weight, again.losses, again.trained, again.held_out) == (0.25, {0.0: 2.0, 0.25: 1.0}, 4, 2)
     assert kept.personal("another adapter") is None
+    kept.keep_personal("another adapter", replace(change, weight=1.0))
+    assert again.weight == 0.25
 
     for file in (tmp_path / "adapters").iterdir():
         assert file.stat().st_mode & 0o777 == 0o600
@@ -159,13 +174,20 @@ def test_what_is_kept_is_sealed_bound_to_its_adapter_and_can_be_forgotten(tmp_pa
 
 def test_a_person_trains_shows_and_forgets_their_own(tmp_path: Path) -> None:
     state, pairs_file = tmp_path / "state", tmp_path / "pairs.jsonl"
-    write_preference_lines(pairs_file, [PreferenceLine(pair=pair) for pair in _pairs(9)])
+    write_preference_lines(pairs_file, [PreferenceLine(pair=pair) for pair in _nine()])
     runner, options = CliRunner(), ["--state-dir", str(state)]
     missing = runner.invoke(app, ["personal", "show", *options])
     assert missing.exit_code == 1
     assert "no device state" in missing.output.replace("\n", " ")
     device = InstalledDevice(pairs_file=pairs_file, state_directory=state)
-    device.noise_key()
+    state.mkdir()
+    for command in (["show"], ["forget"], ["train", str(pairs_file)]):
+        looked = runner.invoke(app, ["personal", *command, *options])
+        assert looked.exit_code == 1
+        assert "nothing is kept" in " ".join(looked.output.split())
+    # Looking begins no key: a key without a ledger would be that of a device that lost it, and joins nothing any more.
+    assert list(state.iterdir()) == []
+    device.gate()
     early = runner.invoke(app, ["personal", "train", str(pairs_file), *options])
     assert early.exit_code == 1
     assert "first round that this device answers" in " ".join(early.output.split())

@@ -17,11 +17,11 @@ from client.device import DeviceError
 from client.personal_factors import SealedFactors
 from client.training import train_locally
 from client.update import training_config
-from server.releases import read_rounds
+from server.releases import ReleaseError, read_rounds
 from server.round_record import RoundRecord
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.adapter_methods import METHODS, REQUIREMENTS, Method, Requirement
-from shared.adapter_spec import SUFFIXES
+from shared.adapter_spec import SUFFIXES, AdapterError
 from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.messages import TrainRequest
@@ -35,6 +35,7 @@ from tests.federation import FewDevices, adapter_vector, plan
 _METHODS = tuple(METHODS)
 _SUMS = tuple(name for name, method in METHODS.items() if method.sums)
 _IDS = torch.arange(5, 25)[None]
+_MASKS = SecureAggregationTerms(dropout=0.0, corrupt=0.0)
 
 
 def _plan(method: Method, *, rounds: int = 2, steps: int = 2, **changes: object) -> FederationPlan:
@@ -80,18 +81,26 @@ def _weights(adapted: AdaptedModel) -> list[NDArray[np.float64]]:
     return found
 
 
+def _clipped(
+    of: FederationPlan, adapted: AdaptedModel, state: NDArray[np.float32], number: int, device: int
+) -> NDArray[np.float32]:
+    update = train_locally(
+        adapted, state, FewDevices().pairs(device), training_config(of), noise=AesCtrNoise(bytes(32)), seed=0,
+        round_number=number, rank=of.adapter.rank_of(device),
+    ).vector  # fmt: skip
+    return (update / max(1.0, float(np.linalg.norm(update)) / of.clipping_norm)).astype(np.float32)
+
+
 def _trained(
-    of: FederationPlan, adapted: AdaptedModel, state: NDArray[np.float32], number: int
+    of: FederationPlan, adapted: AdaptedModel, state: NDArray[np.float32], number: int, *, cut: bool = False
 ) -> list[list[NDArray[np.float64]]]:
     """Each device's model after its local steps, as its clipped update tells it."""
     models = []
     for device in range(4):
-        update = train_locally(
-            adapted, state, FewDevices().pairs(device), training_config(of), noise=AesCtrNoise(bytes(32)), seed=0,
-            round_number=number, rank=of.adapter.rank_of(device),
-        )  # fmt: skip
-        clipped = update.vector / max(1.0, float(np.linalg.norm(update.vector)) / of.clipping_norm)
-        adapted.load((state + adapted.spec.expand(clipped, number)).astype(np.float32), round_number=number)
+        clipped = _clipped(of, adapted, state, number, device)
+        adapted.load(state, round_number=number, rank=of.adapter.rank_of(device) if cut else None)
+        begun = adapted.read()
+        adapted.load((begun + adapted.spec.expand(clipped, number)).astype(np.float32), round_number=number)
         models.append(_weights(adapted))
     return models
 
@@ -359,3 +368,74 @@ def test_pairs_can_be_private_whatever_factors_are_trained(tmp_path: Path, metho
         if method != "fedrot-lora":
             assert float(update.std()) == pytest.approx(expected, rel=0.25)
     assert read_rounds(tmp_path)[0].aggregation_error is None
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("fedsa-lora", {"steps": 1}, r"training\.local-steps: must be at least 2"),
+        ("ffa-lora", {"ranks": ("1", "2"), "secure_aggregation": _MASKS}, r"adapter\.ranks.*under masks"),
+        ("ffa-lora", {"ranks": ("1", "2"), "step_terms": ServerStepTerms(mean="median")}, r"adapter\.ranks.*robust"),
+        ("ffa-lora", {"ranks": ("1", "3")}, r"largest of them adapter\.rank"),
+        ("ffa-lora", {"ranks": ("0", "2")}, r"numbers from 1"),
+    ],
+)
+def test_plans_that_would_show_or_learn_nothing_are_refused(
+    method: Method, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _plan(method, **changes)  # type: ignore[arg-type]
+
+
+def test_under_masks_a_rank_of_its_own_would_show_its_device_and_noise_is_asked_for() -> None:
+    terms = UserPrivacyTerms(mechanism="skellam", noise_multiplier=1.0)
+    of = _plan("ffa-lora", ranks=("1", "2"), secure_aggregation=_MASKS, user_privacy=terms, sampling="schedule")
+    assert "mixed-ranks" in of.requirements
+
+
+@pytest.mark.parametrize("method", ["fedsvd", "fedask", "flexlora", "fed-sb"])
+def test_a_rank_that_a_layer_is_too_narrow_for_is_refused_when_the_adapter_is_attached(method: Method) -> None:
+    of = _plan(method)
+    with pytest.raises(AdapterError, match="narrower than the rank 40"):
+        attach_adapter(load_language_model(of.model), replace(of.adapter, rank=40))
+    attach_adapter(load_language_model(of.model), replace(of.adapter, rank=40, method="ffa-lora"))
+
+
+def test_no_error_is_said_where_none_was_measured(tmp_path: Path) -> None:
+    for name, changes in (
+        ("median", {"step_terms": ServerStepTerms(mean="median")}),
+        ("adam", {"step_terms": ServerStepTerms(optimizer="adam"), "server_learning_rate": 0.01}),
+        ("ranks", {"ranks": ("1", "2")}),
+    ):
+        _run(tmp_path / name, _plan("ffa-lora", rounds=1, **changes))
+        assert read_rounds(tmp_path / name)[0].aggregation_error is None
+
+
+def test_hetloras_weights_are_those_of_the_models_that_devices_really_had(tmp_path: Path) -> None:
+    """A device of rank 1 never had the second row: it must not count in its norm, nor in what is averaged."""
+    of = _plan("hetlora", ranks=("1", "2"), rounds=2)
+    adapted = _adapted(of)
+    first, second = _run(tmp_path, of)
+    models = _trained(of, adapted, first, 2, cut=True)
+    norms = [[float(np.linalg.norm(layer)) for layer in layers] for layers in models]
+    weights = np.array(norms) / np.sum(norms, axis=0)
+    clients = []
+    for device in range(4):
+        adapted.load(first, round_number=2, rank=of.adapter.rank_of(device))
+        begun = adapted.read()
+        update = _clipped(of, adapted, first, 2, device)
+        clients.append((begun + adapted.spec.expand(update, 2)).astype(np.float32))
+    for index, (_, factor, got) in enumerate(adapted.spec.arrays(second)):
+        layer = index // 2
+        parts = [list(adapted.spec.arrays(one))[index][2] for one in clients]
+        wanted = sum(weights[device, layer] * part for device, part in enumerate(parts))
+        np.testing.assert_allclose(got, wanted, atol=2e-5, err_msg=factor)
+
+
+def test_a_state_that_no_message_holds_is_refused_before_anyone_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.rounds.MAX_SHARED_PARAMETERS", 1000)
+    with pytest.raises(ReleaseError, match="flora would send 17,216 numbers down"):
+        _run(tmp_path, _plan("flora"))
+    assert not (tmp_path / "ledger.jsonl").exists()

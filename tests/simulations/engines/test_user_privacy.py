@@ -116,7 +116,7 @@ def test_an_adapter_of_ones_own_is_in_no_byte_that_leaves_and_the_shared_one_is_
         for number in range(6)
     ]
     for device in opened:
-        device._open_ledger()  # begins a new device's ledger, as its first request would
+        device.gate()  # begins a new device's ledger and keys, as its first request would
         device.adapters().keep_personal(spec.digest(), change)
     _federate(of, devices, tmp_path / "run")
 
