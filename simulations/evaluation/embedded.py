@@ -21,8 +21,8 @@ from client.prompts import with_persona
 from shared.conversation import Message
 from shared.generation import ReplyGenerator
 from simulations.evaluation.statistics import bootstrap_interval
+from simulations.evaluation.worst_decile import worst_decile, worst_decile_interval
 from simulations.population.embedded.parser import Reading, read_reply
-from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.embedded.style import AXES
 from simulations.population.embedded.users import User
 
@@ -38,6 +38,19 @@ class Tuned(Protocol):
     def language_model(self) -> ReplyGenerator: ...
 
     def disabled(self) -> AbstractContextManager[None]: ...
+
+
+class AskingUsers(Protocol):
+    """Simulated users with new questions."""
+
+    @property
+    def split(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def user(self, index: int) -> User: ...
+
+    def questions(self, index: int, n: int) -> tuple[tuple[Message, ...], ...]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +71,9 @@ class ConditionResult:
         win: probability that the tuned reply fits its user's style better than the base's reply to the same prompt,
             ties one half. An incoherent reply has fit 0.
         base_fit, tuned_fit: mean number of the four axes on which the reply is as the user wants it.
+        base_worst_decile, tuned_worst_decile: the same over the tenth of users for whom that model does worst, by the
+            mean fit of their own replies (`simulations.evaluation.worst_decile`): two models, two sets of users. By fit
+            and not by win, which with few questions a user is 0, 1/2 or 1.
         base_coherent, tuned_coherent: share of coherent replies.
         base_axes, tuned_axes: per axis, the share of replies with the wanted pole (coherent or not).
         groups: win by group of users: persona in held-out wording or not, style unseen in training or not.
@@ -68,6 +84,8 @@ class ConditionResult:
     win: Figure
     base_fit: float
     tuned_fit: Figure
+    base_worst_decile: float
+    tuned_worst_decile: Figure
     base_coherent: float
     tuned_coherent: float
     base_axes: dict[str, float]
@@ -122,7 +140,7 @@ class _Prompt:
 
 def evaluate_embedded(
     adapted: Tuned,
-    population: EmbeddedPopulation,
+    population: AskingUsers,
     *,
     personas: Sequence[str | None] | None = None,
     base_model: ReplyGenerator | None = None,
@@ -202,7 +220,7 @@ def other_persona(users: Sequence[User], index: int, personas: Sequence[str | No
 
 
 def persona_prompts(
-    population: EmbeddedPopulation,
+    population: AskingUsers,
     condition: Condition,
     questions: int,
     personas: Sequence[str | None] | None = None,
@@ -246,7 +264,9 @@ def _compare(
     before = [read_reply(reply, prompt.question) for reply, prompt in zip(base, prompts, strict=True)]
     after = [read_reply(reply, prompt.question) for reply, prompt in zip(tuned, prompts, strict=True)]
     base_fit, tuned_fit = _fits(before, prompts), _fits(after, prompts)
-    wins = _per_user((tuned_fit > base_fit) + 0.5 * (tuned_fit == base_fit), questions)
+    wins = win_of_users(base_fit, tuned_fit, questions)
+    base_of_users, tuned_of_users = _per_user(base_fit, questions), _per_user(tuned_fit, questions)
+    low, high = worst_decile_interval(tuned_of_users, seed=seed)
     users = [prompt.user for prompt in prompts[::questions]]
     groups = {
         "seen wording": [not user.held_out_wording for user in users],
@@ -259,7 +279,9 @@ def _compare(
         temperature=temperature,
         win=_figure(wins, seed),
         base_fit=float(base_fit.mean()),
-        tuned_fit=_figure(_per_user(tuned_fit, questions), seed),
+        tuned_fit=_figure(tuned_of_users, seed),
+        base_worst_decile=worst_decile(base_of_users),
+        tuned_worst_decile=Figure(value=worst_decile(tuned_of_users), low=low, high=high),
         base_coherent=float(np.mean([reading.coherent for reading in before])),
         tuned_coherent=float(np.mean([reading.coherent for reading in after])),
         base_axes=_axes(before, prompts),
@@ -267,6 +289,16 @@ def _compare(
         groups={name: float(wins[members].mean()) for name, members in groups.items() if any(members)},
     )
     return result, wins
+
+
+def reply_fits(replies: Sequence[str], prompts: Sequence[_Prompt]) -> np.ndarray:
+    """(replies,) how many of the asking user's four axes each reply meets; 0 of an incoherent one."""
+    return _fits([read_reply(reply, prompt.question) for reply, prompt in zip(replies, prompts, strict=True)], prompts)
+
+
+def win_of_users(base_fit: np.ndarray, tuned_fit: np.ndarray, questions: int) -> np.ndarray:
+    """(users,) share of a user's questions on which the tuned reply fits better than the base's; a tie is half."""
+    return _per_user((tuned_fit > base_fit) + 0.5 * (tuned_fit == base_fit), questions)
 
 
 def _fits(readings: Sequence[Reading], prompts: Sequence[_Prompt]) -> np.ndarray:

@@ -19,6 +19,7 @@ from server.roster import RosterError
 from shared.command_line import read_toml
 from shared.flat_config import ConfigError, Scalar, refuse_unknown, require, take, to_tables, write_fields
 from shared.round_plan import FederationPlan
+from simulations.attacks.config import AttackConfig
 from simulations.population.protocol import Population
 from simulations.rlhi.config import RlhiConfig
 from simulations.run.calibration import calibrated
@@ -27,7 +28,8 @@ Source = Literal["embedded", "mtbench-human", "realhumaneval", "jsonl"]
 Engine = Literal["inline", "ray", "deployed"]
 
 _OF_PLAN = (
-    "model", "adapter", "training", "federation", "privacy", "pair-privacy", "user-privacy", "secure-aggregation",
+    "model", "adapter", "training", "server-step", "federation", "privacy", "pair-privacy", "user-privacy",
+    "secure-aggregation",
 )  # fmt: skip
 _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
@@ -78,6 +80,9 @@ class EvaluationConfig:
             held-out pairs each.
         split: embedded world: "tuning" users for choosing settings, "reporting" users for figures.
         temperature: embedded world: of sampled replies, beside greedy ones; 0 leaves them out.
+        seen_users: embedded world: how many users whose devices trained are measured, too, each with as many questions.
+        personal_users, personal_pairs: embedded world: how many held-out users train an adapter of their own on top of
+            the shared one, on how many pairs each (`simulations.evaluation.cold_start`).
         user_folds, group_folds, cells: recorded data: `simulations.evaluation.cross_validation`.
         local_only: recorded data: also train each tested user alone, as the row to beat.
     """
@@ -89,17 +94,29 @@ class EvaluationConfig:
     pairs_per_user: int = 4
     split: Literal["reporting", "tuning"] = "reporting"
     temperature: float = 0.7
+    seen_users: int = 0
+    personal_users: int = 0
+    personal_pairs: int = 6
     user_folds: int = 3
     group_folds: int = 3
     cells: Literal["all", "diagonal"] = "all"
     local_only: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("users", 2), ("questions", 1), ("pairs_per_user", 1), ("user_folds", 2)):
+        for name, least in (
+            ("users", 2),
+            ("questions", 1),
+            ("pairs_per_user", 1),
+            ("user_folds", 2),
+            ("personal_pairs", 1),
+        ):
             require(getattr(self, name) >= least, f"evaluation.{name.replace('_', '-')}", f"must be at least {least}")
         require(self.group_folds >= 2, "evaluation.group-folds", "must be at least 2")
         require(self.temperature >= 0, "evaluation.temperature", "must not be negative")
         require(self.seed >= 0, "evaluation.seed", "must not be negative")
+        for name in ("seen_users", "personal_users"):
+            value = getattr(self, name)
+            require(value == 0 or value >= 2, f"evaluation.{name.replace('_', '-')}", "must be 0 or at least 2")
         require(
             self.cells == "all" or self.user_folds == self.group_folds,
             "evaluation.cells",
@@ -140,12 +157,16 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     run: RunSettings = field(default_factory=RunSettings)
     rlhi: RlhiConfig = field(default_factory=RlhiConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
 
     def __post_init__(self) -> None:
         require(
             not self.rlhi.enabled or self.data.source == "embedded",
             "rlhi.enabled",
             "goes with data.source 'embedded'; pairs of recorded conversations are made with `tacit pairs`",
+        )
+        self.attack.check(
+            source=self.data.source, engine=self.run.engine, secure=self.plan.secure_aggregation is not None
         )
 
     @property
@@ -157,13 +178,15 @@ class RunConfig:
         """The plan over a population.
 
         Raises:
-            ConfigError: no round could have enough replies, or a schedule would ask devices more often than they allow.
+            ConfigError: no round could have enough replies, a schedule would ask devices more often than they allow, or
+                an attack has nobody to attack.
         """
         require(
             self.plan.minimum_replies <= len(population),
             "federation.minimum-replies",
             f"is {self.plan.minimum_replies}, and only {len(population)} devices train",
         )
+        self.attack.attackers(len(population))
         plan = replace(self.plan, devices=len(population))
         if plan.sampling == "schedule":
             try:
@@ -191,6 +214,7 @@ class RunConfig:
             ("evaluation", self.evaluation),
             ("run", self.run),
             ("rlhi", self.rlhi),
+            ("attack", self.attack),
         ):
             flat |= write_fields(part, group)
         return flat
@@ -201,11 +225,12 @@ class RunConfig:
         if _DEVICES in flat:
             raise ConfigError(f"{_DEVICES}: is the number of users in the data: set data.users")
         left = dict(flat)
-        data, evaluation, run, rlhi = (
+        data, evaluation, run, rlhi, attack = (
             take(DataConfig, "data", left),
             take(EvaluationConfig, "evaluation", left),
             take(RunSettings, "run", left),
             take(RlhiConfig, "rlhi", left),
+            take(AttackConfig, "attack", left),
         )
         of_plan = tuple(f"{group}." for group in _OF_PLAN)
         terms = {key: left.pop(key) for key in tuple(left) if key.startswith(of_plan)}
@@ -215,7 +240,8 @@ class RunConfig:
             terms[_DEVICES] = terms.get("federation.cohort-size", FederationPlan().cohort_size)
         if run.epsilon is not None:
             terms = calibrated(terms, run.epsilon)
-        return cls(plan=FederationPlan.from_run_config(terms), data=data, evaluation=evaluation, run=run, rlhi=rlhi)
+        plan = FederationPlan.from_run_config(terms)
+        return cls(plan=plan, data=data, evaluation=evaluation, run=run, rlhi=rlhi, attack=attack)
 
     def to_toml(self) -> str:
         """As `config.toml`."""
@@ -242,6 +268,12 @@ def preset_for(source: str) -> str | None:
         if name != "smoke" and read_preset(name).get("data.source") == source:
             return name
     return None
+
+
+def without_masks(flat: Mapping[str, object]) -> dict[str, object]:
+    """The same settings with plain aggregation: what belongs to masks is left out."""
+    kept = {key: value for key, value in flat.items() if not key.startswith("secure-aggregation.")}
+    return {**kept, "federation.aggregation": "plain"}
 
 
 def read_preset(name: str) -> dict[str, object]:

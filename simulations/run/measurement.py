@@ -9,7 +9,7 @@ better.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from client.update import training_config
 from shared.adapter import AdaptedModel
 from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
+from simulations.evaluation.cold_start import ChosenUsers, evaluate_personal, trained_users
 from simulations.evaluation.cross_validation import Fold, cross_validation_folds
 from simulations.evaluation.embedded import (
     Condition,
@@ -30,7 +31,8 @@ from simulations.evaluation.embedded import (
 from simulations.evaluation.pair_accuracy import FoldProgress, cross_validate, evaluate_pairs
 from simulations.evaluation.pair_scoring import AdapterScorer
 from simulations.evaluation.statistics import Estimate
-from simulations.evaluation.vote_tally import PairAccuracy, PairAccuracyError
+from simulations.evaluation.vote_tally import Method, PairAccuracy, PairAccuracyError
+from simulations.evaluation.worst_decile import worst_decile, worst_decile_interval
 from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.recorded import RecordedPair, RecordedPopulation
 from simulations.rlhi.config import RlhiConfig
@@ -60,7 +62,7 @@ class Measurement:
 def check_held_out(config: EvaluationConfig, *, world_seed: int) -> None:
     """Raises: ConfigError: the embedded world has no such users or questions."""
     try:
-        persona_prompts(_held_out(config, world_seed), "other", config.questions)
+        persona_prompts(held_out_users(config, world_seed), "other", config.questions)
     except ValueError as error:
         raise ConfigError(f"evaluation: {error}") from None
 
@@ -94,7 +96,7 @@ def measure_embedded(
     plan: FederationPlan,
     config: EvaluationConfig,
     *,
-    world_seed: int,
+    trained: EmbeddedPopulation,
     rlhi: RlhiConfig | None = None,
     base_model: RememberingModel | None = None,
     progress: Callable[[int, int], None],
@@ -103,14 +105,15 @@ def measure_embedded(
 
     Args:
         vector: (d,) the adapter to measure.
-        world_seed: of the embedded world that it was trained in.
+        trained: the users whose devices trained it.
         rlhi: how personas are had; None takes the world's own.
         base_model: remembers what the base was asked before.
         progress: told (steps done, steps in all).
     """
-    held_out = _held_out(config, world_seed)
+    world_seed = trained.seed
+    held_out = held_out_users(config, world_seed)
     temperatures = (0.0, config.temperature) if config.temperature > 0 else (0.0,)
-    steps = 2 * len(temperatures) + len(_CONDITIONS)
+    steps = 2 * len(temperatures) + len(_CONDITIONS) + 2 * bool(config.seen_users) + config.personal_users
     adapted.load(vector)
     inferred = _infer_personas(adapted, config, rlhi, world_seed, base_model)
     personas = None if inferred is None else [one.persona for one in inferred]
@@ -142,7 +145,37 @@ def measure_embedded(
         other=accuracy["other"].accuracy["federated"].value,
         ci95=_interval(own),
     )
+    done = 2 * len(temperatures) + len(_CONDITIONS)
+    more: dict[str, object] = {}
+    adapted.load(vector)
+    if config.seen_users:
+        seen = evaluate_embedded(
+            adapted,
+            ChosenUsers(population=trained, indices=trained_users(plan, most=config.seen_users)),
+            base_model=base_model,
+            questions_per_user=config.questions,
+            temperatures=(0.0,),
+            seed=config.seed,
+            progress=lambda part: progress(done + part, steps),
+        )
+        done += 2
+        utility |= {f"{name}_seen_users": metric for name, metric in _reply_metrics(seen, 0.0).items()}
+        more["seen_users"] = {"users": seen.users}
+    if config.personal_users:
+        newcomers = replace(held_out, users=config.personal_users, pairs_per_user=config.personal_pairs)
+        personal = evaluate_personal(
+            adapted, vector, newcomers, training_config(plan), questions=config.questions, seed=config.seed,
+            progress=lambda users: progress(done + users, steps),
+        )  # fmt: skip
+        utility["win_rate_greedy_shared_of_newcomers"] = _metric(
+            base=0.5, own=personal.shared.value, ci95=[personal.shared.low, personal.shared.high]
+        )
+        utility["win_rate_greedy_personal_of_newcomers"] = _metric(
+            base=0.5, own=personal.personal.value, ci95=[personal.personal.low, personal.personal.high]
+        )
+        more["personal"] = asdict(personal)
     details: dict[str, object] = {
+        **more,
         "replies": replies.to_dict(),
         "personas": None if inferred is None else persona_accuracy(inferred).to_json(),
         "pair_accuracy": {condition: found.to_json() for condition, found in accuracy.items()},
@@ -187,9 +220,10 @@ def measure_recorded(
         return Measurement(users_test=0, not_measured=str(error))
     tuned = found.accuracy["federated"]
     metric = _metric(base=_base_accuracy(found), own=tuned.value, ci95=_interval(tuned))
+    worst = _worst_people(found, config.seed)
     if not any(pair.pair.persona for pair in population.recorded_pairs()):
-        metric["own_persona"] = None
-    utility = {"pair_accuracy": metric}
+        metric["own_persona"] = worst["own_persona"] = None
+    utility = {"pair_accuracy": metric, "pair_accuracy_worst_decile": worst}
     for rival in ("base_per_token", "base_summed", "local", "longer"):
         if rival in found.differences:
             gain = found.differences[rival]
@@ -200,14 +234,30 @@ def measure_recorded(
 _CONDITIONS: tuple[Condition, ...] = ("own", "none", "other")
 
 
-def _held_out(config: EvaluationConfig, world_seed: int) -> EmbeddedPopulation:
+def held_out_users(config: EvaluationConfig, world_seed: int) -> EmbeddedPopulation:
+    """Those of the embedded world that are measured, and did not train."""
     return EmbeddedPopulation(
         seed=world_seed, users=config.users, pairs_per_user=config.pairs_per_user, split=config.split
     )
 
 
 def _base_accuracy(found: PairAccuracy) -> float:
-    return max(found.accuracy["base_summed"].value, found.accuracy["base_per_token"].value)
+    return found.accuracy[_base_method(found)].value
+
+
+def _base_method(found: PairAccuracy) -> Method:
+    methods: tuple[Method, Method] = ("base_summed", "base_per_token")
+    return max(methods, key=lambda method: found.accuracy[method].value)
+
+
+def _worst_people(found: PairAccuracy, seed: int) -> Metric:
+    """Over the tenth of people whose own pairs are told worst, people counting alike however many pairs they have."""
+    tuned = [user.accuracy["federated"] for user in found.users]
+    return _metric(
+        base=worst_decile([user.accuracy[_base_method(found)] for user in found.users]),
+        own=worst_decile(tuned),
+        ci95=list(worst_decile_interval(tuned, seed=seed)),
+    )
 
 
 def _infer_personas(
@@ -261,6 +311,13 @@ def _reply_metrics(replies: EmbeddedEvaluation, temperature: float) -> dict[str,
             none=none.tuned_fit.value,
             other=other.tuned_fit.value,
             ci95=[own.tuned_fit.low, own.tuned_fit.high],
+        ),
+        f"style_fit_worst_decile_{how}": _metric(
+            base=own.base_worst_decile,
+            own=own.tuned_worst_decile.value,
+            none=none.tuned_worst_decile.value,
+            other=other.tuned_worst_decile.value,
+            ci95=[own.tuned_worst_decile.low, own.tuned_worst_decile.high],
         ),
         f"coherent_{how}": _metric(
             base=own.base_coherent, own=own.tuned_coherent, none=none.tuned_coherent, other=other.tuned_coherent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.plan_guarantees import planned_guarantees
 from shared.round_plan import FederationPlan
+from simulations.attacks.backdoor_success import BackdoorSuccess, measure_backdoor
+from simulations.attacks.config import AttackConfig
+from simulations.attacks.poisoning import attacked, poisoned, unwarned
 from simulations.engines.deployed import run_deployed
 from simulations.engines.inline import run_inline
 from simulations.engines.ray import run_ray
@@ -33,7 +37,14 @@ from simulations.rlhi.memory import RememberingModel
 from simulations.run.config import RunConfig, RunSettings
 from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
-from simulations.run.measurement import Measurement, check_held_out, make_folds, measure_embedded, measure_recorded
+from simulations.run.measurement import (
+    Measurement,
+    check_held_out,
+    held_out_users,
+    make_folds,
+    measure_embedded,
+    measure_recorded,
+)
 from simulations.run.progress import RunProgress, Stage, describe_data, describe_round
 from simulations.run.summary import RunCost, summarise
 
@@ -120,6 +131,13 @@ def _memory(config: RunConfig, files: RunFiles) -> Path:
     return files.memory if config.run.memory is None else Path(config.run.memory)
 
 
+def _base_model(config: RunConfig, adapted: AdaptedModel, files: RunFiles) -> RememberingModel | None:
+    """The base that remembers what it was asked, where another run or stage may have asked it."""
+    if not config.rlhi.enabled and config.run.memory is None:
+        return None
+    return RememberingModel(adapted.language_model, _memory(config, files))
+
+
 def run_federation(
     settings: RunSettings,
     plan: FederationPlan,
@@ -129,17 +147,20 @@ def run_federation(
     resume: bool,
     observe: Observe,
     answered: Callable[[], None],
+    attack: AttackConfig,
 ) -> None:
-    """Runs a plan on the engine that the settings name. Only `inline` tells of every device that answered."""
+    """Runs a plan on the engine that the settings name. Only `inline` tells of every device that answered, and can be
+    attacked."""
     if settings.engine == "ray":
         run_ray(plan, population, directory=directory, resume=resume, processes=settings.processes, observe=observe)
     elif settings.engine == "deployed":
         run_deployed(plan, population, directory=directory, resume=resume, observe=observe)
     else:
-        run_inline(
-            plan, population, directory=directory, resume=resume, processes=settings.processes, observe=observe,
-            answered=answered,
-        )  # fmt: skip
+        with unwarned(attack, plan.devices):
+            run_inline(
+                plan, poisoned(population, attack), directory=directory, resume=resume, processes=settings.processes,
+                observe=observe, answered=answered, tamper=partial(attacked, attack=attack, plan=plan),
+            )  # fmt: skip
 
 
 def _check(
@@ -176,10 +197,11 @@ def _run(
 ) -> dict[str, object]:
     began = time.perf_counter()
     plan = config.plan_for(population)
-    _train(config.run, plan, population, files.path, f"training on {len(population)} devices", shown)
+    _train(config, plan, population, files.path, f"training on {len(population)} devices", shown)
     adapted = attach_adapter(load_language_model(plan.model), plan.adapter)
     vector = _last_release(files.path, plan, adapted)
     measurement = _measure(config, plan, population, folds, adapted, vector, files, shown)
+    backdoor = _try_backdoor(config, population, adapted, vector, files, shown)
     summary = summarise(
         config=config,
         plan=plan,
@@ -189,6 +211,7 @@ def _run(
         fold_records=[record for fold in sorted(files.folds.glob("*")) for record in read_rounds(fold)],
         requests=count_charges(files.path),
         measurement=measurement,
+        backdoor=backdoor,
         cost=RunCost(wall_seconds=time.perf_counter() - began, resumed_after=resumed_after),
         command=files.read_command(),
     )
@@ -197,7 +220,7 @@ def _run(
 
 
 def _train(
-    settings: RunSettings,
+    config: RunConfig,
     plan: FederationPlan,
     population: Population,
     directory: Path,
@@ -219,7 +242,10 @@ def _train(
             stage.step(1 / cohort, limit=done + 1)
 
         stage.advance(done, "starting", line=False)
-        run_federation(settings, plan, population, directory=directory, resume=True, observe=observe, answered=answered)
+        run_federation(
+            config.run, plan, population, directory=directory, resume=True, observe=observe, answered=answered,
+            attack=config.attack,
+        )  # fmt: skip
 
 
 def _last_release(directory: Path, plan: FederationPlan, adapted: AdaptedModel) -> NDArray[np.float32]:
@@ -249,23 +275,43 @@ def _measure(
                 vector,
                 plan,
                 evaluation,
-                world_seed=population.seed,
+                trained=EmbeddedPopulation(seed=population.seed, users=len(population)),
                 rlhi=config.rlhi if config.rlhi.enabled else None,
-                base_model=RememberingModel(adapted.language_model, _memory(config, files))
-                if config.rlhi.enabled or config.run.memory is not None
-                else None,
+                base_model=_base_model(config, adapted, files),
                 progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} parts", line=False),
             )
 
     def federate(training: RecordedPopulation, fold: Fold) -> NDArray[np.float32]:
         directory = files.folds / str(fold.index)
         of_fold = config.plan_for(training)
-        _train(config.run, of_fold, training, directory, f"fold {fold.index + 1}: training without its users", shown)
+        _train(config, of_fold, training, directory, f"fold {fold.index + 1}: training without its users", shown)
         return _last_release(directory, of_fold, adapted)
 
     with shown.stage("cross-validation", total=max(1, len(folds))) as stage:
         return measure_recorded(
             adapted, population, folds, plan, evaluation, federate, progress=lambda fold: _show_fold(stage, fold)
+        )
+
+
+def _try_backdoor(
+    config: RunConfig,
+    population: EmbeddedPopulation | MadePopulation | RecordedPopulation,
+    adapted: AdaptedModel,
+    vector: NDArray[np.float32],
+    files: RunFiles,
+    shown: RunProgress,
+) -> BackdoorSuccess | None:
+    if config.attack.kind != "backdoor" or config.evaluation.skip or isinstance(population, RecordedPopulation):
+        return None
+    adapted.load(vector)
+    with shown.stage(f"trying the backdoor on {config.evaluation.users} users held out", total=3) as stage:
+        return measure_backdoor(
+            adapted,
+            held_out_users(config.evaluation, population.seed),
+            config.attack,
+            base_model=_base_model(config, adapted, files),
+            questions=config.evaluation.questions,
+            progress=lambda done, steps: stage.advance(done, f"{done} of {steps} parts", line=False),
         )
 
 

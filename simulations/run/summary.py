@@ -20,6 +20,8 @@ from shared.plan_guarantees import plan_guarantees
 from shared.privacy.guarantee import Guarantee
 from shared.privacy.noise_norm import noise_norm_over_clipping
 from shared.round_plan import FederationPlan
+from simulations.attacks.backdoor_success import BackdoorSuccess
+from simulations.attacks.report import attack_entry
 from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.made import MadePopulation
 from simulations.population.recorded import RecordedPopulation
@@ -54,6 +56,7 @@ def summarise(
     fold_records: Sequence[RoundRecord],
     requests: int,
     measurement: Measurement,
+    backdoor: BackdoorSuccess | None = None,
     cost: RunCost,
     command: str,
 ) -> dict[str, object]:
@@ -62,6 +65,7 @@ def summarise(
     Args:
         records, fold_records: rounds of the run and of its cross-validation.
         requests: how often cohorts were asked (`server.ledger`), so the most that a device can have answered.
+        backdoor: whether it opens, where there is one and it was measured.
 
     Raises:
         ValueError: a private run for which the accountant has no figure.
@@ -92,6 +96,8 @@ def summarise(
             "replies": sum(record.replies for record in records),
             "replies_without_pairs": sum(record.no_pairs for record in records),
             "method": plan.adapter.method,
+            "rank": plan.adapter.rank,
+            "newcomer": plan.adapter.federation.newcomer,
             "shared_parameters": adapted.spec.dimension,
             "bytes_up_per_device_round": max((record.bytes_up for record in records), default=0),
             "bytes_down_per_device_round": max((record.bytes_down for record in records), default=0),
@@ -111,6 +117,7 @@ def summarise(
             "device_seconds_median": statistics.median(device_seconds) if device_seconds else None,
             "peak_rss_bytes": _peak_bytes(),
         },
+        "attack": attack_entry(config.attack, devices=plan.devices, refused=refused, backdoor=backdoor),
         "refused": len(refused),
         "dropouts": len(failures) - len(refused),
     }

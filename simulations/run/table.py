@@ -29,7 +29,7 @@ def summary_view(summary: _Json) -> RenderableType:
         parts.append(_persona_table(summary, utility))
         parts += _examples(summary)
     elif "pair_accuracy" in utility:
-        parts.append(_accuracy_table(summary))
+        parts.append(_accuracy_table(summary, utility))
     else:
         parts.append(Text(f"Nothing was measured: {summary.get('not_measured')}"))
     parts.append(_cost_table(summary))
@@ -45,9 +45,11 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
     rows = (
         ("beats the base's reply", "win_rate_greedy", _percent),
         ("style as wanted, of 4", "style_fit_greedy", _two_digits),
+        ("of the worst tenth", "style_fit_worst_decile_greedy", _two_digits),
         ("makes sense", "coherent_greedy", _percent),
         ("tells which was chosen", "pair_accuracy", _percent),
         ("beats it, sampled", "win_rate_sampled", _percent),
+        ("... users who trained", "win_rate_greedy_seen_users", _percent),
     )
     replies = _part(_part(summary, "details"), "replies")
     for label, metric, shown in rows:
@@ -70,10 +72,19 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
         "under one's own persona that is not there under another's is personalization. The scorer is the simulated "
         "world's own rule: this says nothing about people."
     )
+    if "win_rate_greedy_personal_of_newcomers" in utility:
+        shared, own = (_part(utility, f"win_rate_greedy_{part}_of_newcomers") for part in ("shared", "personal"))
+        personal = _part(_part(summary, "details"), "personal")
+        note += (
+            f" {personal['users']} newcomers win {_percent(shared['tuned'])} with what was released, and "
+            f"{_percent(own['tuned'])} with an adapter of their own on top, trained on {personal['pairs']} pairs each."
+        )
+    if "style_fit_worst_decile_greedy" in utility:
+        note += " The worst tenth are the users whose style a model meets worst, each model's own."
     return Group(table, Text(note, style="dim"))
 
 
-def _accuracy_table(summary: _Json) -> RenderableType:
+def _accuracy_table(summary: _Json, utility: _Json) -> RenderableType:
     details = _part(_part(summary, "details"), "pair_accuracy")
     accuracy, differences = _part(details, "accuracy"), _part(details, "differences")
     table = Table(
@@ -96,6 +107,12 @@ def _accuracy_table(summary: _Json) -> RenderableType:
         "had seen neither its user nor its question. The adapter of this run, which saw everybody, is not tested. A "
         f"judge who does not know whose pair it is could reach at most {_percent(details['impersonal_ceiling'])}."
     )
+    if "pair_accuracy_worst_decile" in utility:
+        worst = _part(utility, "pair_accuracy_worst_decile")
+        note += (
+            f" Of the tenth of people for whom it does worst, training together tells {_percent(worst['tuned'])} of "
+            f"the pairs right; the base model, of its own worst tenth, {_percent(worst['base'])}."
+        )
     if details["votes_left"]:
         note += f" {details['votes_left']} pairs were not tested."
     if details["completions_cut"]:
@@ -154,12 +171,36 @@ def _cost_table(summary: _Json) -> RenderableType:
         f"{federation['rounds']}, of {federation['cohort']} devices each, {federation['method']}; {idle}"
         f"{summary['dropouts']} dropouts, {summary['refused']} replies refused",
     )
+    newcomer = federation.get("newcomer", "the shared adapter")
+    if newcomer != "the shared adapter":
+        table.add_row("a newcomer gets", str(newcomer))
+    attack = summary.get("attack")
+    if attack is not None:
+        table.add_row("attack", _attack_line(cast(_Json, attack), _part(summary, "data")["users_train"]))
     seconds = cost["device_seconds_median"]
     device = f", {seconds:.2f} s on a device" if isinstance(seconds, float) else ""
     resumed = cost["resumed_after_round"]
     since = "in all" if resumed is None else f"since it was resumed after round {resumed}"
     table.add_row("time", f"{cost['wall_seconds']:.0f} s {since}{device}")
     return table
+
+
+def _attack_line(attack: _Json, devices: object) -> str:
+    line = f"{attack['kind']} by {attack['devices']} of {devices} devices; {attack['refused']} of their replies refused"
+    reasons = [f"{count} times {reason!r}" for reason, count in _part(attack, "reasons").items()]
+    if reasons:
+        line += f" ({', '.join(reasons)})"
+    if attack["refused_of_honest"]:
+        line += f"; and {attack['refused_of_honest']} of honest devices"
+    success = attack.get("success")
+    if success is not None:
+        tuned, base, plain = (_part(cast(_Json, success), key) for key in ("tuned", "base", "tuned_untriggered"))
+        line += (
+            f"; with the trigger {_percent(tuned['value'])} [{_percent(tuned['low'])}, {_percent(tuned['high'])}] of "
+            f"replies begin as the attacker wants (base model {_percent(base['value'])}, without the trigger "
+            f"{_percent(plain['value'])})"
+        )
+    return line
 
 
 def _greedy_win(replies: _Json, condition: str) -> _Json:

@@ -10,7 +10,8 @@ from typing import Unpack
 
 import pytest
 
-from shared.adapter import AdapterConfig, attach_adapter
+from shared.adapter import attach_adapter
+from shared.adapter_spec import AdapterConfig
 from shared.conversation import Message
 from shared.generation import GeneratedReply, GenerationSettings
 from shared.language_model import ModelConfig, load_language_model

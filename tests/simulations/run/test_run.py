@@ -350,7 +350,8 @@ def test_the_embedded_world_end_to_end_on_the_packaged_model(tmp_path: Path) -> 
     utility = summary["utility"]
     assert isinstance(utility, dict)
     assert {
-        "win_rate_greedy", "own_minus_other_win_rate_greedy", "style_fit_greedy", "coherent_greedy", "pair_accuracy",
+        "win_rate_greedy", "own_minus_other_win_rate_greedy", "style_fit_greedy", "style_fit_worst_decile_greedy",
+        "coherent_greedy", "pair_accuracy",
     } == set(utility)  # fmt: skip
     assert utility["win_rate_greedy"]["base"] == 0.5
     assert utility["coherent_greedy"]["base"] >= 0.75
