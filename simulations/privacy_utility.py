@@ -17,7 +17,7 @@ from typing import cast
 from server.whole_files import write_whole
 from shared.flat_config import ConfigError
 from simulations.evaluation.retained_gain import retained_gain
-from simulations.run.config import read_preset
+from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
 from simulations.run.many import Job, run_many
 
@@ -70,7 +70,7 @@ ROWS: tuple[Row, ...] = (
 def row_config(row: Row, seed: int, changes: Mapping[str, object], *, memory: Path) -> dict[str, object]:
     """The flat configuration of one run."""
     flat: dict[str, object] = {
-        **read_preset("demo"),
+        **without_masks(read_preset("demo")),
         # Few rounds of large cohorts: for as many answers in all, a round's noise shrinks with the rounds.
         "federation.rounds": 6,
         # As far in 6 rounds as the demo's step goes in 12; rank and step were chosen on tuning users.
@@ -79,6 +79,7 @@ def row_config(row: Row, seed: int, changes: Mapping[str, object], *, memory: Pa
         "adapter.rank": 2,
         "data.pairs-per-user": 2,
         "evaluation.users": 1000,
+        "evaluation.seen-users": 0,
         "evaluation.questions": 1,
         "evaluation.pairs-per-user": 1,
         "evaluation.temperature": 0.0,
