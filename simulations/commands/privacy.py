@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.adapter_methods import METHODS, Method
@@ -206,7 +207,7 @@ def plan(
             f"numbers shared, {4 * d / 1000:,.0f} kB a round each way; δ = {format_delta(first.delta)}",
             highlight=False,
         )
-        table = Table()
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("mechanism", "z", "noise\nover C", "ε\neveryone", "ε\nmodels", "verdict", "n at\n0.5"):
             table.add_column(name, no_wrap=True)
         for option in options:
