@@ -178,6 +178,7 @@ def _row(
         ("win_rate_greedy", "no_persona"),
         ("win_rate_greedy", "other_persona"),
         ("win_rate_greedy_seen_users", "own_persona"),
+        ("win_rate_greedy_strangers", "own_persona"),
         ("win_rate_greedy_shared_of_newcomers", "own_persona"),
         ("win_rate_greedy_personal_of_newcomers", "own_persona"),
         ("style_fit_worst_decile_greedy", "own_persona"),

@@ -157,7 +157,7 @@ def _show_compared(rows: Sequence[Mapping[str, object]], cohort: int, epsilon: f
         "own",
         "none",
         "other",
-        "seen -\nunseen",
+        "stranger\n- seen",
         "worst\ntenth",
         "pairs",
         "error",
@@ -169,13 +169,13 @@ def _show_compared(rows: Sequence[Mapping[str, object]], cohort: int, epsilon: f
     for row in rows:
         figures = cast("Mapping[str, Mapping[str, float]]", row["figures"])
         own = figures["win_rate_greedy.own_persona"]["mean"]
-        seen = figures.get("win_rate_greedy_seen_users.own_persona")
+        seen, stranger = (figures.get(f"win_rate_greedy_{who}.own_persona") for who in ("seen_users", "strangers"))
         error = cast("float | None", row["aggregation_error"])
         table.add_row(
             str(row["title"]),
             f"{own:.0%}",
             *(f"{figures[f'win_rate_greedy.{column}']['mean']:.0%}" for column in ("no_persona", "other_persona")),
-            "" if seen is None else f"{100 * (seen['mean'] - own):+.0f}",
+            "" if seen is None or stranger is None else f"{100 * (stranger['mean'] - seen['mean']):+.0f}",
             f"{figures['style_fit_worst_decile_greedy.own_persona']['mean']:.1f}",
             f"{figures['pair_accuracy.own_persona']['mean']:.0%}",
             "" if error is None else f"{error:.0e}",

@@ -80,7 +80,9 @@ class EvaluationConfig:
             held-out pairs each.
         split: embedded world: "tuning" users for choosing settings, "reporting" users for figures.
         temperature: embedded world: of sampled replies, beside greedy ones; 0 leaves them out.
-        seen_users: embedded world: how many users whose devices trained are measured, too, each with as many questions.
+        seen_users: embedded world: how many users whose devices trained are measured, too, and as many strangers of the
+            same kind, whose devices are not in the federation: what being there is worth. (The held-out users of
+            `users` differ in more: half state their personas in words that nobody did before.)
         personal_users, personal_pairs: embedded world: how many held-out users train an adapter of their own on top of
             the shared one, on how many pairs each (`simulations.evaluation.cold_start`).
         user_folds, group_folds, cells: recorded data: `simulations.evaluation.cross_validation`.

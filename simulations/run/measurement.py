@@ -113,7 +113,7 @@ def measure_embedded(
     world_seed = trained.seed
     held_out = held_out_users(config, world_seed)
     temperatures = (0.0, config.temperature) if config.temperature > 0 else (0.0,)
-    steps = 2 * len(temperatures) + len(_CONDITIONS) + 2 * bool(config.seen_users) + config.personal_users
+    steps = 2 * len(temperatures) + len(_CONDITIONS) + 4 * bool(config.seen_users) + config.personal_users
     adapted.load(vector)
     inferred = _infer_personas(adapted, config, rlhi, world_seed, base_model)
     personas = None if inferred is None else [one.persona for one in inferred]
@@ -148,19 +148,19 @@ def measure_embedded(
     done = 2 * len(temperatures) + len(_CONDITIONS)
     more: dict[str, object] = {}
     adapted.load(vector)
-    if config.seen_users:
-        seen = evaluate_embedded(
+    for name, chosen in _seen_and_strangers(plan, trained, config).items():
+        group = evaluate_embedded(
             adapted,
-            ChosenUsers(population=trained, indices=trained_users(plan, most=config.seen_users)),
+            chosen,
             base_model=base_model,
             questions_per_user=config.questions,
             temperatures=(0.0,),
             seed=config.seed,
-            progress=lambda part: progress(done + part, steps),
+            progress=lambda part: progress(done + part, steps),  # noqa: B023  # called at once
         )
         done += 2
-        utility |= {f"{name}_seen_users": metric for name, metric in _reply_metrics(seen, 0.0).items()}
-        more["seen_users"] = {"users": seen.users}
+        utility |= {f"{metric}_{name}": found for metric, found in _reply_metrics(group, 0.0).items()}
+        more[name] = {"users": group.users}
     if config.personal_users:
         newcomers = replace(held_out, users=config.personal_users, pairs_per_user=config.personal_pairs)
         personal = evaluate_personal(
@@ -239,6 +239,20 @@ def held_out_users(config: EvaluationConfig, world_seed: int) -> EmbeddedPopulat
     return EmbeddedPopulation(
         seed=world_seed, users=config.users, pairs_per_user=config.pairs_per_user, split=config.split
     )
+
+
+def _seen_and_strangers(
+    plan: FederationPlan, trained: EmbeddedPopulation, config: EvaluationConfig
+) -> dict[str, ChosenUsers]:
+    """Users whose devices trained, and as many of the same split whose devices are not in the federation."""
+    if not config.seen_users:
+        return {}
+    seen = trained_users(plan, most=config.seen_users)
+    wider = replace(trained, users=len(trained) + len(seen))
+    return {
+        "seen_users": ChosenUsers(population=trained, indices=seen),
+        "strangers": ChosenUsers(population=wider, indices=tuple(range(len(trained), len(wider)))),
+    }
 
 
 def _base_accuracy(found: PairAccuracy) -> float:

@@ -50,6 +50,7 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
         ("tells which was chosen", "pair_accuracy", _percent),
         ("beats it, sampled", "win_rate_sampled", _percent),
         ("... users who trained", "win_rate_greedy_seen_users", _percent),
+        ("... strangers like them", "win_rate_greedy_strangers", _percent),
     )
     replies = _part(_part(summary, "details"), "replies")
     for label, metric, shown in rows:

@@ -16,6 +16,8 @@ from shared.round_plan import FederationPlan
 from simulations.evaluation.cold_start import ChosenUsers, evaluate_personal, trained_users
 from simulations.evaluation.embedded import evaluate_embedded
 from simulations.population.embedded.population import EmbeddedPopulation
+from simulations.run.config import EvaluationConfig
+from simulations.run.measurement import _seen_and_strangers
 
 
 def test_those_who_trained_are_those_whom_the_servers_own_cohorts_ask() -> None:
@@ -69,3 +71,16 @@ def test_newcomers_train_an_adapter_of_their_own_and_the_shared_one_is_left(meth
     np.testing.assert_array_equal(adapted.read(), state)
     after = evaluate_embedded(adapted, newcomers, questions_per_user=1, temperatures=(0.0,))
     assert after.result("own").win.value == 0.5
+
+
+def test_strangers_are_of_the_same_kind_and_were_never_in_the_federation() -> None:
+    plan = FederationPlan(cohort_size=5, devices=40, rounds=4, seed=3)
+    trained = EmbeddedPopulation(seed=2, users=40)
+    found = _seen_and_strangers(plan, trained, EvaluationConfig(seen_users=6))
+    seen, strangers = found["seen_users"], found["strangers"]
+    assert (len(seen), len(strangers)) == (6, 6)
+    assert strangers.split == trained.split
+    there = {trained.user(index).identity for index in range(40)}
+    assert all(seen.user(index).identity in there for index in range(6))
+    assert not any(strangers.user(index).identity in there for index in range(6))
+    assert _seen_and_strangers(plan, trained, EvaluationConfig()) == {}
