@@ -48,6 +48,7 @@ def test_chosen_users_are_the_populations_own_and_can_be_asked() -> None:
     assert chosen.questions(2, 1) == population.questions(41, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ffa-lora", "fedsa-lora"])
 def test_newcomers_train_an_adapter_of_their_own_and_the_shared_one_is_left(method: str) -> None:
     config = AdapterConfig(method=method, rank=4)  # type: ignore[arg-type]
