@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.import_commands import import_command
 from client.personal_commands import app as personal_app
 from client.privacy_commands import identity, policy_app, privacy
 from client.rlhi_commands import pairs, persona
@@ -38,6 +39,7 @@ _Pairs = Annotated[
 ]
 _Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")]
 
+app.command("import")(import_command)
 app.command()(persona)
 app.command()(pairs)
 app.command()(privacy)

@@ -19,6 +19,8 @@ from shared.preference_files import MAX_ERRORS_LISTED, PreferenceFileError, read
 from shared.preference_lines import JsonLine, PreferenceLineError, parse_json_line
 from shared.private_files import write_private
 
+MAX_LINE_BYTES = 128 * 2**20  # an imported conversation may be long
+
 _REQUIRED, _OPTIONAL = ("conversation_id", "messages"), ("started",)
 
 
@@ -30,7 +32,9 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
         OSError: the file cannot be read.
     """
     numbered = read_lines(
-        path, lambda text, number: (number, _parse(parse_json_line(text, file=str(path), line=number)))
+        path,
+        lambda text, number: (number, parse_conversation(parse_json_line(text, file=str(path), line=number))),
+        max_line_bytes=MAX_LINE_BYTES,
     )
     seen: set[str] = set()
     twice = []
@@ -49,17 +53,20 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
 
 def write_conversations(path: Path, conversations: Sequence[Conversation]) -> None:
     """Writes a file that only its owner may read, whole or not at all. Raises: OSError."""
-    rows = []
-    for one in conversations:
-        row: dict[str, object] = {"conversation_id": one.conversation_id}
-        if one.started is not None:
-            row["started"] = one.started.isoformat()
-        row["messages"] = [{"role": message.role, "content": message.content} for message in one.messages]
-        rows.append(json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n")
-    write_private(path, rows)
+    write_private(path, (format_conversation(one) for one in conversations))
 
 
-def _parse(line: JsonLine) -> Conversation:
+def format_conversation(conversation: Conversation) -> bytes:
+    """The line, with its newline, that `parse_conversation` reads back to an equal value."""
+    row: dict[str, object] = {"conversation_id": conversation.conversation_id}
+    if conversation.started is not None:
+        row["started"] = conversation.started.isoformat()
+    row["messages"] = [{"role": message.role, "content": message.content} for message in conversation.messages]
+    return json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def parse_conversation(line: JsonLine) -> Conversation:
+    """A line's conversation. Raises: PreferenceLineError."""
     line.check_keys(required=_REQUIRED, optional=_OPTIONAL)
     started = None
     if "started" in line.values:

@@ -196,6 +196,7 @@ _BENCHMARKS = {
     "aggregate": "aggregate",
     "dpo-step": "dpo_step",
     "federation": "federation",
+    "import-speed": "import_speed",
     "pair-making": "pair_making",
     "privacy": "privacy",
     "secagg": "secagg",
@@ -211,6 +212,7 @@ def bench(
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
+    import-speed: what importing a 1 GB export takes, beside json.load.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
     add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
     """
