@@ -42,11 +42,19 @@ class PersonaBookError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class _Read:
-    """A conversation that was read: its digest then, and what was observed."""
+class Reading:
+    """A conversation that was read.
+
+    Attributes:
+        digest: of the conversation then.
+        observed: what was observed in it.
+    """
 
     digest: str
     observed: Observed
+
+    def __repr__(self) -> str:
+        return f"Reading({len(self.observed.observations)} observations)"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -61,7 +69,7 @@ class PersonaBook:
     """
 
     reader: str = ""
-    read: Mapping[str, _Read] = field(default_factory=dict)
+    read: Mapping[str, Reading] = field(default_factory=dict)
     written: tuple[Statement, ...] = ()
     struck: tuple[str, ...] = ()
 
@@ -96,7 +104,7 @@ class PersonaBook:
         for start in range(0, len(new), _AT_ONCE):
             part = new[start : start + _AT_ONCE]
             for one, observed in zip(part, observe(part, model), strict=True):
-                kept[one.conversation_id] = _Read(digest=digests[one.conversation_id], observed=observed)
+                kept[one.conversation_id] = Reading(digest=digests[one.conversation_id], observed=observed)
             progress(start + len(part))
         return replace(self, reader=reader, read=kept)
 
@@ -242,11 +250,11 @@ def _parse_evidence(values: Mapping[str, object]) -> Evidence:
     )
 
 
-def _parse_read(entry: Mapping[str, object]) -> _Read:
+def _parse_read(entry: Mapping[str, object]) -> Reading:
     observations, dropped = entry["observations"], entry["dropped"]
     if not isinstance(observations, list) or not isinstance(dropped, dict):
         raise TypeError
-    return _Read(
+    return Reading(
         digest=str(entry["digest"]),
         observed=Observed(
             observations=tuple(

@@ -1,0 +1,15 @@
+"""The schema as numbered steps, each a module with `STATEMENTS`. A step that was released never changes.
+
+Not `.sql` files: Flower's bundle ships Python alone.
+"""
+
+from __future__ import annotations
+
+from client.vault.migrations import m0001_history, m0002_learning, m0003_control
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    m0001_history.STATEMENTS,
+    m0002_learning.STATEMENTS,
+    m0003_control.STATEMENTS,
+)
+"""Number n, counted from 1, brings a database of version n - 1 to n."""
