@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from pathlib import Path
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from client.seal import Seal, SealError
 from shared.messages import TrainReply, TrainRequest
 from shared.private_files import write_private
-
-_NONCE_BYTES = 12
 
 
 class AnsweredError(RuntimeError):
@@ -36,14 +30,12 @@ class AnsweredRounds:
         device_key: the device's 32 secret bytes; the files' key is derived from it.
         """
         self._directory = directory
-        info = b"tacit/answered-rounds"
-        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+        self._seal = Seal(device_key, purpose="answered-rounds")
 
     def keep(self, request: TrainRequest, reply: TrainReply) -> str:
         """Stores a reply, whole or not at all; returns the digest of its bytes. Raises: OSError."""
         content = _to_bytes(reply)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + self._key.encrypt(nonce, content, request.digest().encode())
+        sealed = self._seal.close(content, place=request.digest())
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._file(request)
         write_private(file, [sealed])
@@ -63,9 +55,8 @@ class AnsweredRounds:
             AnsweredError: it is gone or damaged.
         """
         try:
-            sealed = self._file(request).read_bytes()
-            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], request.digest().encode())
-        except (OSError, InvalidTag, ValueError):
+            content = self._seal.open(self._file(request).read_bytes(), place=request.digest())
+        except (OSError, SealError):
             raise AnsweredError("what this device answered to this request is no longer kept") from None
         if hashlib.sha256(content).hexdigest() != digest:
             raise AnsweredError("what is kept is not what this device answered")

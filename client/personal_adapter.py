@@ -10,25 +10,20 @@ seed), whose digest names its file: what was trained for another is never used.
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from client.device import DeviceError
 from client.personal_training import PersonalChange
+from client.seal import Seal, SealError
 from shared.flat_config import ConfigError
 from shared.messages import TrainRequest
 from shared.private_files import write_private
 from shared.round_plan import FederationPlan
 
-_NONCE_BYTES = 12
 _SHARED = "shared.adapter"
 
 
@@ -55,8 +50,7 @@ class KeptAdapters:
         device_key: the device's 32 secret bytes; the files' key is derived from it.
         """
         self._directory = directory
-        info = b"tacit/kept-adapters"
-        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+        self._seal = Seal(device_key, purpose="kept-adapters")
 
     def keep_shared(self, request: TrainRequest) -> None:
         """Keeps the adapter that a request came with. Raises: DeviceError: it cannot be written."""
@@ -129,20 +123,18 @@ class KeptAdapters:
 
     def _write(self, name: str, head: dict[str, object], vector: NDArray[np.float32]) -> None:
         content = json.dumps(head).encode() + b"\n" + vector.astype("<f4").tobytes()
-        nonce = secrets.token_bytes(_NONCE_BYTES)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(self._directory / name, [nonce + self._key.encrypt(nonce, content, name.encode())])
+            write_private(self._directory / name, [self._seal.close(content, place=name)])
         except OSError as error:
             raise DeviceError(f"{name} cannot be written ({type(error).__name__})") from None
 
     def _read(self, name: str) -> tuple[dict[str, object], NDArray[np.float32]] | None:
         try:
-            sealed = (self._directory / name).read_bytes()
-            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode())
+            content = self._seal.open((self._directory / name).read_bytes(), place=name)
         except FileNotFoundError:
             return None
-        except (OSError, InvalidTag, ValueError):
+        except (OSError, SealError):
             raise DeviceError(f"{name} of this device is damaged, or was made under another key") from None
         head, _, body = content.partition(b"\n")
         return json.loads(head), np.frombuffer(body, dtype="<f4").astype(np.float32)

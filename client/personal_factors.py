@@ -6,21 +6,16 @@ begins where it began the first time.
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from client.device import DeviceError
+from client.seal import Seal, SealError
 from shared.messages import TrainRequest
 from shared.private_files import write_private
 
-_NONCE_BYTES = 12
 _NUMBER_BYTES = 8
 _RUNS_KEPT = 8
 
@@ -36,8 +31,7 @@ class SealedFactors:
         """
         self._directory = directory
         self._lasting = lasting
-        info = b"tacit/personal-factors"
-        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+        self._seal = Seal(device_key, purpose="personal-factors")
 
     def begin(self, request: TrainRequest) -> NDArray[np.float32] | None:
         """What a round begins with: None in the run's first, or where the file was another adapter's.
@@ -68,10 +62,9 @@ class SealedFactors:
             + before.astype("<f4").tobytes()
             + trained.astype("<f4").tobytes()
         )
-        nonce = secrets.token_bytes(_NONCE_BYTES)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sealed = nonce + self._key.encrypt(nonce, content, _bound_to(request.run, request.spec_digest))
+            sealed = self._seal.close(content, place=_place(request.run, request.spec_digest))
             self._tidy()
             write_private(self._file(request.run), [sealed], synced=self._lasting)
         except OSError as error:
@@ -102,11 +95,10 @@ class SealedFactors:
 
     def _read(self, run: str, spec_digest: str) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
         try:
-            sealed = self._file(run).read_bytes()
-            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(run, spec_digest))
+            content = self._seal.open(self._file(run).read_bytes(), place=_place(run, spec_digest))
         except FileNotFoundError:
             return None
-        except (OSError, InvalidTag, ValueError):
+        except (OSError, SealError):
             raise DeviceError("this device's own factors are damaged, or another adapter's") from None
         number = int.from_bytes(content[:_NUMBER_BYTES], "big")
         size = int.from_bytes(content[_NUMBER_BYTES : 2 * _NUMBER_BYTES], "big")
@@ -117,5 +109,5 @@ class SealedFactors:
         return self._directory / f"{run}.factors"
 
 
-def _bound_to(run: str, spec_digest: str) -> bytes:
-    return f"{run}/{spec_digest}".encode()
+def _place(run: str, spec_digest: str) -> str:
+    return f"{run}/{spec_digest}"

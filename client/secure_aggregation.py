@@ -17,15 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from client.device import DeclinedError
 from client.privacy_ledger import LedgerError, PrivacyLedger
+from client.seal import Seal
 from shared.messages import TrainRequest
 from shared.plan_sessions import session_of
 from shared.privacy.noise import AesCtrNoise
@@ -36,7 +33,6 @@ from shared.secagg.session_terms import Member, SessionTerms
 from shared.secagg_messages import StageRequest
 from shared.signing_key import SigningKey
 
-_NONCE_BYTES = 12
 _LOCK_SECONDS = 60.0
 _KEPT_SECONDS = 7 * 24 * 3600.0  # of sessions that never ended
 
@@ -104,8 +100,7 @@ class SecureSessions:
         self._identity = identity
         self._ledger = ledger
         self._lasting = lasting
-        info = b"tacit/secure-sessions"
-        self._key = AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(device_key))
+        self._seal = Seal(device_key, purpose="secure-sessions")
 
     def enter(self, request: TrainRequest, update: NDArray[np.float32]) -> bytes:
         """Encodes an update with its share of the noise, and keeps it until it is masked; the session's public keys.
@@ -208,18 +203,14 @@ class SecureSessions:
         return self._directory / f"{run}-{round_number}-{attempt}.session"
 
     def _write(self, file: Path, kept: _Kept) -> None:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + self._key.encrypt(nonce, kept.to_bytes(), file.name.encode())
-        write_private(file, [sealed], synced=self._lasting)
+        write_private(file, [self._seal.close(kept.to_bytes(), place=file.name)], synced=self._lasting)
 
     def _read(self, file: Path) -> _Kept:
         try:
-            sealed = file.read_bytes()
-            content = self._key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], file.name.encode())
-            return _Kept.from_bytes(content)
+            return _Kept.from_bytes(self._seal.open(file.read_bytes(), place=file.name))
         except FileNotFoundError:
             raise SessionRefusedError("this device is in no such session") from None
-        except (InvalidTag, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             raise SessionRefusedError("the session's file is damaged") from None
 
     def _end_before(self, request: TrainRequest) -> None:

@@ -7,21 +7,20 @@ run is a run's directory like any other, and one that is finished is not run aga
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from server.releases import read_rounds
 from server.round_record import RoundRecord
-from server.whole_files import write_whole
 from shared.adapter_methods import METHODS, Method
 from shared.flat_config import ConfigError
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
-from simulations.run.many import Job, run_many
+from simulations.run.many import run_seed_by_seed
 
 RESULT_FILE = "methods.json"
 COHORTS = (10, 50)
@@ -132,20 +131,17 @@ def run_comparison(
     Raises:
         ConfigError, ReleaseError: as runs raise them. Finished runs stand.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        Job(
-            name=f"{setting.name}, seed {seed}",
-            flat=setting_config(setting, seed, changes, memory=directory / "memory"),
-            path=directory / f"{setting.name}-{seed}",
-        )
-        for seed in seeds  # seed after seed: what is stopped early has whole tables
-        for setting in settings
-    ]
-    run_many(jobs, processes=processes, command=command, progress=progress)
-    found = {"command": command, **collect(directory, settings=settings, seeds=seeds)}
-    write_whole(directory / RESULT_FILE, (json.dumps(found, indent=1) + "\n").encode())
-    return found
+    memory = directory / "memory"
+    return run_seed_by_seed(
+        directory,
+        {setting.name: partial(setting_config, setting, changes=changes, memory=memory) for setting in settings},
+        seeds=seeds,
+        collect=lambda: collect(directory, settings=settings, seeds=seeds),
+        result=RESULT_FILE,
+        processes=processes,
+        command=command,
+        progress=progress,
+    )
 
 
 def collect(directory: Path, *, settings: Sequence[Setting], seeds: Sequence[int]) -> dict[str, object]:

@@ -7,19 +7,18 @@ directory like any other, and one that is finished is not run again.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from server.whole_files import write_whole
 from shared.flat_config import ConfigError
 from simulations.evaluation.retained_gain import retained_gain
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
-from simulations.run.many import Job, run_many
+from simulations.run.many import run_seed_by_seed
 
 RESULT_FILE = "privacy_utility.json"
 _BAR = 0.9
@@ -121,21 +120,17 @@ def run_privacy_utility(
     Raises:
         ConfigError, ReleaseError: as runs raise them. Finished runs stand.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    # Seed after seed: what is stopped early has whole tables.
-    jobs = [
-        Job(
-            name=f"{row.name}, seed {seed}",
-            flat=row_config(row, seed, changes, memory=directory / "memory"),
-            path=directory / f"{row.name}-{seed}",
-        )
-        for seed in seeds
-        for row in rows
-    ]
-    run_many(jobs, processes=processes, command=command, progress=progress)
-    found = {"command": command, **collect(directory, rows=rows, seeds=seeds)}
-    write_whole(directory / RESULT_FILE, (json.dumps(found, indent=1) + "\n").encode())
-    return found
+    memory = directory / "memory"
+    return run_seed_by_seed(
+        directory,
+        {row.name: partial(row_config, row, changes=changes, memory=memory) for row in rows},
+        seeds=seeds,
+        collect=lambda: collect(directory, rows=rows, seeds=seeds),
+        result=RESULT_FILE,
+        processes=processes,
+        command=command,
+        progress=progress,
+    )
 
 
 def collect(directory: Path, *, rows: Sequence[Row], seeds: Sequence[int]) -> dict[str, object]:

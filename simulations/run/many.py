@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from server.whole_files import write_whole
 from simulations.run.config import RunConfig
 from simulations.run.progress import RunProgress
 from simulations.run.run import resume_run, start_run
@@ -27,6 +29,47 @@ class Job:
     name: str
     flat: Mapping[str, object]
     path: Path
+
+
+def run_seed_by_seed(
+    directory: Path,
+    settings: Mapping[str, Callable[[int], Mapping[str, object]]],
+    *,
+    seeds: Sequence[int],
+    collect: Callable[[], Mapping[str, object]],
+    result: str,
+    processes: int,
+    command: str,
+    first: int = 0,
+    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
+) -> dict[str, object]:
+    """Runs every setting with every seed below a directory, and writes what came of them there.
+
+    Seed after seed, so that what is stopped early has whole tables. A run's directory is the setting's name and the
+    seed.
+
+    Args:
+        settings: by name, what gives a seed's flat configuration.
+        collect: what the finished runs say.
+        result: the file's name.
+        processes, command, first, progress: as `run_many`.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        As `run_many`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        Job(name=f"{name}, seed {seed}", flat=config(seed), path=directory / f"{name}-{seed}")
+        for seed in seeds
+        for name, config in settings.items()
+    ]
+    run_many(jobs, processes=processes, command=command, first=first, progress=progress)
+    found = {"command": command, **collect()}
+    write_whole(directory / result, (json.dumps(found, indent=1) + "\n").encode())
+    return found
 
 
 def run_many(

@@ -55,7 +55,7 @@ def _printed(summary: Mapping[str, object]) -> str:
 def test_the_command_runs_attacks_against_means_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulations.attacks.grid.run_many", _run_here)
+    monkeypatch.setattr("simulations.run.many.run_many", _run_here)
     arguments = [
         "poisoning", "--out", str(tmp_path / "runs"), "--means", "median", "--json", str(tmp_path / "table.json"),
         *(f"--set={key}={value}" for key, value in _TINY.items()),
