@@ -44,13 +44,13 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     rows = (
         ("beats the base's reply", "win_rate_greedy", _percent),
+        ("... who trained, too", "win_rate_greedy_seen_users", _percent),
+        ("... strangers", "win_rate_greedy_strangers", _percent),
         ("style as wanted, of 4", "style_fit_greedy", _two_digits),
         ("of the worst tenth", "style_fit_worst_decile_greedy", _two_digits),
         ("makes sense", "coherent_greedy", _percent),
         ("tells which was chosen", "pair_accuracy", _percent),
         ("beats it, sampled", "win_rate_sampled", _percent),
-        ("... users who trained", "win_rate_greedy_seen_users", _percent),
-        ("... strangers like them", "win_rate_greedy_strangers", _percent),
     )
     replies = _part(_part(summary, "details"), "replies")
     for label, metric, shown in rows:
@@ -73,6 +73,11 @@ def _persona_table(summary: _Json, utility: _Json) -> RenderableType:
         "under one's own persona that is not there under another's is personalization. The scorer is the simulated "
         "world's own rule: this says nothing about people."
     )
+    if "win_rate_greedy_strangers" in utility:
+        note += (
+            " Strangers are like those who trained, and were never in the federation; half of the held-out users word "
+            "their personas as nobody did before."
+        )
     if "win_rate_greedy_personal_of_newcomers" in utility:
         shared, own = (_part(utility, f"win_rate_greedy_{part}_of_newcomers") for part in ("shared", "personal"))
         personal = _part(_part(summary, "details"), "personal")
