@@ -104,6 +104,7 @@ def compare(
     from shared.adapter_methods import METHODS, Method
     from shared.command_line import parse_assignment
     from shared.flat_config import ConfigError
+    from shared.privacy.guarantee import format_epsilon
     from simulations.method_comparison import run_comparison, settings_with_privacy, settings_without_privacy
     from simulations.method_plot import draw_methods
     from simulations.run.progress import RunProgress
@@ -139,7 +140,7 @@ def compare(
         for size in sizes:
             of_size = [row for row in rows if cast("Mapping[str, int]", row["setting"])["cohort"] == size]
             _show_compared(of_size, size, epsilon)
-            noise = "" if epsilon is None else f", ε = {epsilon:g} per user"
+            noise = "" if epsilon is None else f", ε = {format_epsilon(epsilon)} per user"
             plot = out_directory / f"methods-{size}{'' if epsilon is None else '-private'}.png"
             draw_methods(of_size, plot, title=f"Aggregation methods, cohorts of {size}{noise}")
             out.print(f"plot: {plot} and .svg", markup=False, highlight=False)
@@ -147,7 +148,9 @@ def compare(
 
 
 def _show_compared(rows: Sequence[Mapping[str, object]], cohort: int, epsilon: float | None) -> None:
-    noise = "" if epsilon is None else f", ε = {epsilon:g}"
+    from shared.privacy.guarantee import format_epsilon
+
+    noise = "" if epsilon is None else f", ε = {format_epsilon(epsilon)}"
     table = Table(
         title=f"Cohorts of {cohort}{noise}; held-out users, mean over seeds", title_justify="left", box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

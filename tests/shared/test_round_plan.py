@@ -75,7 +75,7 @@ def plans(draw: st.DrawFn) -> FederationPlan:
             chat_template=draw(st.none() | st.text(min_size=1)),
         ),
         adapter=AdapterConfig(
-            rank=draw(_count),
+            rank=draw(st.integers(1, 1 << 14)),
             alpha=draw(_positive),
             target_modules=_targets(draw),
         ),
