@@ -51,12 +51,12 @@ class AdaptedModel:
             self._residuals = {name: _add_residual(layer) for name, layer in named}
         held = {name: _tensors(layer, self._residuals.get(name)) for name, layer in named}
         self._held: dict[str, dict[Factor, Tensor]] = held
-        # As they begin: a device of a smaller rank zeroes the rest of them, and later perhaps not.
-        self._first = {
+        # Frozen factors as they begin: one device of a smaller rank zeroes rows of them, and the next may need them.
+        self._frozen = {
             (name, factor): tensor.detach().clone()
             for name, tensors in held.items()
             for factor, tensor in tensors.items()
-            if factor in ("a", "b") and factor not in method.sent_down and factor not in method.personal
+            if spec.config.ranks != "same" and factor not in (*method.sent_down, *method.personal)
         }
         self._modules: dict[Factor, list[nn.Module]] = {
             "a": [layer.lora_A[_ADAPTER] for layer in self.layers],
@@ -97,7 +97,7 @@ class AdaptedModel:
         """
         self._set(vector, self.spec.state_dimension, self.spec.config.federation.sent_down)
         with torch.no_grad():
-            for (name, factor), begun in self._first.items():
+            for (name, factor), begun in self._frozen.items():
                 self._held[name][factor].copy_(begun)
             if rank is not None and rank < self.spec.config.rank:
                 for tensors in self._held.values():

@@ -36,7 +36,7 @@ class AdapterConfig:
     method: how the adapter is federated (`shared.adapter_methods`).
     rank: r. Under privacy the number of shared parameters is the enemy: r is the first knob.
     ranks: of devices of different strength, as names: device k has rank `ranks[k % len(ranks)]`, and `rank` is the
-        largest. Empty gives all of them `rank`. A device of a smaller rank holds the first rows of A and columns of B.
+        largest. "same" gives all of them `rank`. A device of a smaller rank holds the first rows of A and columns of B.
     alpha: the adapted weight is `W + (alpha / rank) B A`.
     target_modules: module names by suffix, or every linear layer but the LM head.
     seed: of the factors' beginning; part of the plan, so that all parties hold the same.

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, get_args
 
-from shared.adapter_methods import Requirement
 from shared.adapter_spec import AdapterConfig
 from shared.flat_config import (
     ConfigError,
@@ -28,6 +27,7 @@ from shared.flat_config import (
     write_fields,
 )
 from shared.language_model import ModelConfig
+from shared.plan_requirements import check_method
 from shared.plan_terms import (
     PairPrivacyTerms,
     SecureAggregationTerms,
@@ -44,6 +44,10 @@ PrivacyUnit = Literal["none", "pair", "user", "both"]
 
 _OUTPUT = "output."
 _AGGREGATION = "federation.aggregation"
+# Fields whose keys are of other groups.
+_ELSEWHERE = (
+    "model", "adapter", "training", "step_terms", "pair_privacy", "user_privacy", "secure_aggregation", "delta",
+)  # fmt: skip
 _LARGEST_SEED = 2**63 - 1
 # Far above any sensible plan: what a lying server may make a device count.
 _MOST = {"rounds": 10**6, "attempts": 100, "cohort_size": 10**9, "devices": 10**12}
@@ -139,7 +143,7 @@ class FederationPlan:
         )
         self._check_sampling()
         self._check_aggregation()
-        self._check_method()
+        check_method(self)
 
     def _check_sampling(self) -> None:
         user = self.user_privacy
@@ -196,71 +200,6 @@ class FederationPlan:
                 "user-privacy.mechanism",
                 "must be 'skellam': each device's part is too small for discrete Gaussians to add up to one",
             )
-
-    @property
-    def requirements(self) -> tuple[Requirement, ...]:
-        """What this plan asks of its adapter method, beside learning."""
-        user, mean = self.user_privacy, self.step_terms.mean
-        found: dict[Requirement, bool] = {
-            "secure-aggregation": self.secure_aggregation is not None,
-            "user-privacy-central": user is not None and user.mechanism == "gaussian",
-            "user-privacy-correlated": user is not None and user.mechanism == "banded-gaussian",
-            "user-privacy-distributed": user is not None and is_distributed(user.mechanism),
-            "pair-privacy": self.pair_privacy is not None,
-            "mixed-ranks": self.adapter.ranks != "same",
-            "robust-mean": mean != "mean",
-        }
-        return tuple(requirement for requirement, asked in found.items() if asked)
-
-    def _check_method(self) -> None:
-        method, asked = self.adapter.federation, self.requirements
-        for requirement in asked:
-            why = method.refusal(requirement)
-            if why is not None:
-                instead = method.instead(asked)
-                require(
-                    False,
-                    "adapter.method",
-                    f"{method.name!r} cannot be had with {requirement.replace('-', ' ')}: {why}"
-                    + (f". The nearest that can is {instead!r}" if instead else ""),
-                )
-        require(
-            "robust-mean" not in asked or (self.user_privacy is None and self.secure_aggregation is None),
-            "server-step.mean",
-            "must be 'mean' where users are private or aggregation is secure: any other needs each update by itself, "
-            "and one user's share of it is not bounded by what the noise is made for",
-        )
-        sizes = range(self.minimum_replies, min(self.cohort_size, self.devices, self.step_terms.enough_for_krum) + 1)
-        require(
-            self.step_terms.mean != "krum" or all(2 * self.step_terms.liars_of(size) + 3 <= size for size in sizes),
-            "federation.minimum-replies",
-            "must be larger: Krum needs more than twice as many devices as may lie, and two more",
-        )
-        require(
-            "mixed-ranks" not in asked or self.secure_aggregation is None or self.user_privacy is not None,
-            "adapter.ranks",
-            "must be 'same' under masks without noise for users: a row that few devices hold is the sum of those few",
-        )
-        require(
-            not {"mixed-ranks", "robust-mean"} <= set(asked),
-            "adapter.ranks",
-            "must be 'same' with a robust mean, to which the devices that do not hold a row say zero",
-        )
-        require(
-            not method.personal or self.training.local_steps >= 2,
-            "training.local-steps",
-            f"must be at least 2 with {method.name}: what stays begins at zero, and a first step moves nothing else",
-        )
-        require(
-            not method.personal or self.training.online_candidates == 0,
-            "training.online-candidates",
-            f"must be 0 with {method.name}: candidates would come from its shared part, which alone is the base model",
-        )
-        require(
-            "mixed-ranks" not in asked or self.pair_privacy is None,
-            "adapter.ranks",
-            "must be 'same' where pairs are private: noise would fill the rows that a device does not hold",
-        )
 
     @property
     def least_contributors(self) -> int:
@@ -402,9 +341,7 @@ class RunOutput:
 
 
 def _own_hints() -> dict[str, object]:
-    nested = {"model", "adapter", "training", "step_terms", "pair_privacy", "user_privacy", "secure_aggregation"}
-    nested.add("delta")
-    return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in nested}
+    return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in _ELSEWHERE}
 
 
 _Part = PairPrivacyTerms | UserPrivacyTerms | SecureAggregationTerms

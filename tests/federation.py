@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from shared.adapter_methods import Method
 from shared.adapter_spec import AdapterConfig
 from shared.conversation import PreferencePair
 from shared.language_model import ModelConfig
@@ -101,6 +102,15 @@ def plan(
         round_timeout=round_timeout,
         seed=seed,
     )
+
+
+def method_plan(method: Method, *, rounds: int = 2, steps: int = 2, **changes: object) -> FederationPlan:
+    """`plan()` with an aggregation method, and the mean itself as the server's step."""
+    of = plan(rounds=rounds, cohort_size=4)
+    adapter = replace(of.adapter, method=method, ranks=changes.pop("ranks", "same"))  # type: ignore[arg-type]
+    training = replace(of.training, local_steps=steps)
+    values: dict[str, object] = {"server_learning_rate": 1.0, "server_schedule": "constant", **changes}
+    return replace(of, adapter=adapter, training=training, **values)  # type: ignore[arg-type]
 
 
 def adapter_vector(directory: Path) -> NDArray[np.float32]:

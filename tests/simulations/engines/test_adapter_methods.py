@@ -20,9 +20,8 @@ from client.update import training_config
 from server.releases import ReleaseError, read_rounds
 from server.round_record import RoundRecord
 from shared.adapter import AdaptedModel, attach_adapter
-from shared.adapter_methods import METHODS, REQUIREMENTS, Method, Requirement
+from shared.adapter_methods import METHODS, Method
 from shared.adapter_spec import SUFFIXES, AdapterError
-from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.messages import TrainRequest
 from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, ServerStepTerms, UserPrivacyTerms
@@ -30,20 +29,11 @@ from shared.privacy.noise import AesCtrNoise
 from shared.round_plan import FederationPlan
 from simulations.engines.inline import run_inline
 from simulations.engines.wire import Packet, pack
-from tests.federation import FewDevices, adapter_vector, plan
+from tests.federation import FewDevices, adapter_vector, method_plan
 
 _METHODS = tuple(METHODS)
 _SUMS = tuple(name for name, method in METHODS.items() if method.sums)
 _IDS = torch.arange(5, 25)[None]
-_MASKS = SecureAggregationTerms(dropout=0.0, corrupt=0.0)
-
-
-def _plan(method: Method, *, rounds: int = 2, steps: int = 2, **changes: object) -> FederationPlan:
-    of = plan(rounds=rounds, cohort_size=4)
-    adapter = replace(of.adapter, method=method, ranks=changes.pop("ranks", "same"))  # type: ignore[arg-type]
-    training = replace(of.training, local_steps=steps)
-    values: dict[str, object] = {"server_learning_rate": 1.0, "server_schedule": "constant", **changes}
-    return replace(of, adapter=adapter, training=training, **values)  # type: ignore[arg-type]
 
 
 def _run(path: Path, of: FederationPlan, *, resume: bool = False, stop_after: int = 99) -> list[NDArray[np.float32]]:
@@ -110,7 +100,7 @@ def test_the_shared_model_is_as_far_from_the_mean_of_the_devices_models_as_is_sa
     tmp_path: Path, method: Method
 ) -> None:
     """Against dense matrices: the models themselves, and not the factors that the server computed with."""
-    of = _plan(method)
+    of = method_plan(method)
     adapted = _adapted(of)
     state = adapted.read()
     states = _run(tmp_path, of)
@@ -134,7 +124,7 @@ def test_the_shared_model_is_as_far_from_the_mean_of_the_devices_models_as_is_sa
 def test_a_fresh_adapter_of_every_method_says_what_the_model_said_and_peft_loads_a_trained_one(
     tmp_path: Path, method: Method
 ) -> None:
-    of = _plan(method)
+    of = method_plan(method)
     before = load_language_model(of.model).model(_IDS).logits
     adapted = _adapted(of)
     assert torch.equal(adapted.language_model.model(_IDS).logits, before)
@@ -154,7 +144,7 @@ def test_a_fresh_adapter_of_every_method_says_what_the_model_said_and_peft_loads
 
 @pytest.mark.parametrize("method", _METHODS)
 def test_what_a_round_does_not_train_does_not_travel(tmp_path: Path, method: Method) -> None:
-    of = _plan(method, rounds=2)
+    of = method_plan(method, rounds=2)
     adapted = _adapted(of)
     _run(tmp_path, of)
     sizes = [adapted.spec.update_dimension(number) for number in (1, 2)]
@@ -175,7 +165,7 @@ def test_what_a_round_does_not_train_does_not_travel(tmp_path: Path, method: Met
 def test_a_run_cut_short_goes_on_to_the_same_bytes(tmp_path: Path, method: Method) -> None:
     """With an optimizer that remembers, and factors that stay on devices."""
     optimizer: Literal["adam", "momentum"] = "adam" if method == "rolora" else "momentum"
-    of = _plan(method, rounds=4, step_terms=ServerStepTerms(optimizer=optimizer), server_learning_rate=0.1)
+    of = method_plan(method, rounds=4, step_terms=ServerStepTerms(optimizer=optimizer), server_learning_rate=0.1)
     whole = _run(tmp_path / "whole", of)
     with pytest.raises(_StoppedError):
         _run(tmp_path / "cut", of, stop_after=2)
@@ -187,7 +177,7 @@ def test_a_run_cut_short_goes_on_to_the_same_bytes(tmp_path: Path, method: Metho
 
 @pytest.mark.parametrize("method", ["ffa-lora", "fedit", "rolora", "fedsvd", "fed-sb", "hetlora", "flora", "flexlora"])
 def test_devices_of_a_smaller_rank_send_nothing_beyond_it(tmp_path: Path, method: Method) -> None:
-    of = _plan(method, ranks=("1", "2"))
+    of = method_plan(method, ranks=("1", "2"))
     adapted = _adapted(of)
     start = _run(tmp_path, of)[0]
     shapes = dict(adapted.spec.parameters)
@@ -211,7 +201,7 @@ def test_devices_of_a_smaller_rank_send_nothing_beyond_it(tmp_path: Path, method
 def test_server_optimizers_learn_with_methods_of_every_kind(tmp_path: Path, method: Method, optimizer: str) -> None:
     rate = 0.2 if optimizer == "momentum" else 0.02
     terms = ServerStepTerms(optimizer=optimizer, adaptivity=1e-2)  # type: ignore[arg-type]
-    of = _plan(method, rounds=6, step_terms=terms, server_learning_rate=rate)
+    of = method_plan(method, rounds=6, step_terms=terms, server_learning_rate=rate)
     _run(tmp_path, of)
     losses = [record.metrics.loss for record in read_rounds(tmp_path) if record.metrics is not None]
     assert losses[-1] < losses[0] - 0.05
@@ -237,7 +227,7 @@ def test_the_factors_that_fedsa_keeps_are_in_no_byte_that_leaves(
 
     monkeypatch.setattr("simulations.engines.inline.pack", watched)
     monkeypatch.setattr("simulations.engines.devices.SealedFactors", _Noted)
-    _run(tmp_path, _plan("fedsa-lora", rounds=3))
+    _run(tmp_path, method_plan("fedsa-lora", rounds=3))
 
     assert len(kept) == 2 * 3 * 4
     assert len(sent) > 3 * 4 * 4 * 960
@@ -277,7 +267,7 @@ def _numbers(*values: float) -> NDArray[np.float32]:
 
 
 def _request(method: Method, number: int) -> TrainRequest:
-    of = _plan(method)
+    of = method_plan(method)
     spec = _adapted(of).spec
     return TrainRequest(
         run="0" * 32, device=1, round_number=number, attempt=1, plan=of, spec_digest=spec.digest(),
@@ -290,8 +280,8 @@ def test_methods_that_sum_run_under_masks_with_noise_to_the_same_numbers_but_for
     tmp_path: Path, method: Method
 ) -> None:
     secure = SecureAggregationTerms(dropout=0.0, corrupt=0.0)
-    of = _plan(method, rounds=1, secure_aggregation=secure, sampling="schedule", server_learning_rate=1.0)
-    plain = _run(tmp_path / "plain", _plan(method, rounds=1, sampling="schedule"))[0]
+    of = method_plan(method, rounds=1, secure_aggregation=secure, sampling="schedule", server_learning_rate=1.0)
+    plain = _run(tmp_path / "plain", method_plan(method, rounds=1, sampling="schedule"))[0]
     masked = _run(tmp_path / "masked", of)[0]
     spread = float(np.linalg.norm(plain - _adapted(of).read()))
     assert spread > 0.01
@@ -302,58 +292,11 @@ def test_methods_that_sum_run_under_masks_with_noise_to_the_same_numbers_but_for
     assert float(np.linalg.norm(noised - masked)) > 0.1 * spread
 
 
-@pytest.mark.parametrize("method", _METHODS)
-@pytest.mark.parametrize("requirement", REQUIREMENTS)
-def test_a_plan_refuses_exactly_what_the_matrix_says_and_names_what_can_be_had(
-    method: Method, requirement: Requirement
-) -> None:
-    asked: dict[Requirement, dict[str, object]] = {
-        "secure-aggregation": {"secure_aggregation": SecureAggregationTerms(dropout=0.0, corrupt=0.0)},
-        "user-privacy-central": {"user_privacy": UserPrivacyTerms(noise_multiplier=1.0), "sampling": "schedule"},
-        "user-privacy-correlated": {
-            "user_privacy": UserPrivacyTerms(mechanism="banded-gaussian", noise_multiplier=1.0),
-            "sampling": "schedule",
-        },
-        "user-privacy-distributed": {
-            "user_privacy": UserPrivacyTerms(mechanism="skellam", noise_multiplier=1.0),
-            "secure_aggregation": SecureAggregationTerms(dropout=0.0, corrupt=0.0),
-            "sampling": "schedule",
-        },
-        "pair-privacy": {
-            "pair_privacy": PairPrivacyTerms(noise_multiplier=1.0, sample_rate=1.0, max_grad_norm=0.5)
-        },
-        "mixed-ranks": {"ranks": ("1", "2")},
-        "robust-mean": {"step_terms": ServerStepTerms(mean="median")},
-    }  # fmt: skip
-    facts = METHODS[method]
-    why = facts.refusal(requirement)
-    if why is None:
-        assert requirement in _plan(method, **asked[requirement]).requirements  # type: ignore[arg-type]
-        return
-    with pytest.raises(ConfigError) as refused:
-        _plan(method, **asked[requirement])  # type: ignore[arg-type]
-    instead = facts.instead([requirement])
-    assert instead is not None
-    assert "adapter.method" in str(refused.value)
-    assert repr(instead) in str(refused.value)
-    assert requirement in _plan(instead, **asked[requirement]).requirements  # type: ignore[arg-type]
-
-
-def test_a_robust_mean_is_refused_where_users_are_private_or_masked() -> None:
-    median = ServerStepTerms(mean="median")
-    with pytest.raises(ConfigError, match=r"server-step\.mean"):
-        _plan("ffa-lora", step_terms=median, user_privacy=UserPrivacyTerms(noise_multiplier=1.0), sampling="schedule")
-    with pytest.raises(ConfigError, match=r"server-step\.mean"):
-        _plan("ffa-lora", step_terms=median, secure_aggregation=SecureAggregationTerms(dropout=0.0, corrupt=0.0))
-    with pytest.raises(ConfigError, match=r"federation\.minimum-replies.*Krum"):
-        _plan("ffa-lora", step_terms=ServerStepTerms(mean="krum"), minimum_replies=2)
-
-
 @pytest.mark.parametrize("method", [name for name in _METHODS if METHODS[name].refusal("pair-privacy") is None])
 def test_pairs_can_be_private_whatever_factors_are_trained(tmp_path: Path, method: Method) -> None:
     """Each trained layer leaves one gradient a pair, checked before the first step; every number gets its noise."""
     privacy = PairPrivacyTerms(noise_multiplier=1.0, sample_rate=1.0, max_grad_norm=0.5)
-    of = _plan(method, pair_privacy=privacy, clipping_norm=1e6)
+    of = method_plan(method, pair_privacy=privacy, clipping_norm=1e6)
     adapted = _adapted(of)
     states = [adapted.beginning(), *_run(tmp_path, of)]
     for number in (1, 2):
@@ -370,32 +313,9 @@ def test_pairs_can_be_private_whatever_factors_are_trained(tmp_path: Path, metho
     assert read_rounds(tmp_path)[0].aggregation_error is None
 
 
-@pytest.mark.parametrize(
-    ("method", "changes", "message"),
-    [
-        ("fedsa-lora", {"steps": 1}, r"training\.local-steps: must be at least 2"),
-        ("ffa-lora", {"ranks": ("1", "2"), "secure_aggregation": _MASKS}, r"adapter\.ranks.*under masks"),
-        ("ffa-lora", {"ranks": ("1", "2"), "step_terms": ServerStepTerms(mean="median")}, r"adapter\.ranks.*robust"),
-        ("ffa-lora", {"ranks": ("1", "3")}, r"largest of them adapter\.rank"),
-        ("ffa-lora", {"ranks": ("0", "2")}, r"numbers from 1"),
-    ],
-)
-def test_plans_that_would_show_or_learn_nothing_are_refused(
-    method: Method, changes: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        _plan(method, **changes)  # type: ignore[arg-type]
-
-
-def test_under_masks_a_rank_of_its_own_would_show_its_device_and_noise_is_asked_for() -> None:
-    terms = UserPrivacyTerms(mechanism="skellam", noise_multiplier=1.0)
-    of = _plan("ffa-lora", ranks=("1", "2"), secure_aggregation=_MASKS, user_privacy=terms, sampling="schedule")
-    assert "mixed-ranks" in of.requirements
-
-
 @pytest.mark.parametrize("method", ["fedsvd", "fedask", "flexlora", "fed-sb"])
 def test_a_rank_that_a_layer_is_too_narrow_for_is_refused_when_the_adapter_is_attached(method: Method) -> None:
-    of = _plan(method)
+    of = method_plan(method)
     with pytest.raises(AdapterError, match="narrower than the rank 40"):
         attach_adapter(load_language_model(of.model), replace(of.adapter, rank=40))
     attach_adapter(load_language_model(of.model), replace(of.adapter, rank=40, method="ffa-lora"))
@@ -407,13 +327,13 @@ def test_no_error_is_said_where_none_was_measured(tmp_path: Path) -> None:
         ("adam", {"step_terms": ServerStepTerms(optimizer="adam"), "server_learning_rate": 0.01}),
         ("ranks", {"ranks": ("1", "2")}),
     ):
-        _run(tmp_path / name, _plan("ffa-lora", rounds=1, **changes))
+        _run(tmp_path / name, method_plan("ffa-lora", rounds=1, **changes))
         assert read_rounds(tmp_path / name)[0].aggregation_error is None
 
 
 def test_hetloras_weights_are_those_of_the_models_that_devices_really_had(tmp_path: Path) -> None:
     """A device of rank 1 never had the second row: it must not count in its norm, nor in what is averaged."""
-    of = _plan("hetlora", ranks=("1", "2"), rounds=2)
+    of = method_plan("hetlora", ranks=("1", "2"), rounds=2)
     adapted = _adapted(of)
     first, second = _run(tmp_path, of)
     models = _trained(of, adapted, first, 2, cut=True)
@@ -437,5 +357,5 @@ def test_a_state_that_no_message_holds_is_refused_before_anyone_is_asked(
 ) -> None:
     monkeypatch.setattr("server.rounds.MAX_SHARED_PARAMETERS", 1000)
     with pytest.raises(ReleaseError, match="flora would send 17,216 numbers down"):
-        _run(tmp_path, _plan("flora"))
+        _run(tmp_path, method_plan("flora"))
     assert not (tmp_path / "ledger.jsonl").exists()
