@@ -8,7 +8,7 @@ run is a run's directory like any other, and one that is finished is not run aga
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from shared.adapter_methods import METHODS, Method
 from shared.flat_config import ConfigError
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
-from simulations.run.many import run_seed_by_seed
+from simulations.run.many import Sweep
 
 RESULT_FILE = "methods.json"
 COHORTS = (10, 50)
@@ -111,36 +111,16 @@ def setting_config(setting: Setting, seed: int, changes: Mapping[str, object], *
     return {**flat, **dict.fromkeys(seeds, seed), "run.memory": str(memory), "run.processes": 1}
 
 
-def run_comparison(
-    directory: Path,
-    *,
-    settings: Sequence[Setting],
-    seeds: Sequence[int],
-    changes: Mapping[str, object],
-    processes: int,
-    command: str,
-    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
-) -> dict[str, object]:
-    """Runs every setting with every seed below `directory`, and writes `methods.json` there.
-
-    Args:
-        changes: flat keys for all runs.
-        processes: runs side by side, one thread each.
-        progress: told (runs done, runs in all, the run that has ended).
+def run_comparison(sweep: Sweep, settings: Sequence[Setting]) -> dict[str, object]:
+    """Runs every setting with every seed, and writes `methods.json`.
 
     Raises:
         ConfigError, ReleaseError: as runs raise them. Finished runs stand.
     """
-    memory = directory / "memory"
-    return run_seed_by_seed(
-        directory,
-        {setting.name: partial(setting_config, setting, changes=changes, memory=memory) for setting in settings},
-        seeds=seeds,
-        collect=lambda: collect(directory, settings=settings, seeds=seeds),
+    return sweep.run(
+        {setting.name: partial(setting_config, setting) for setting in settings},
+        collect=lambda: collect(sweep.directory, settings=settings, seeds=sweep.seeds),
         result=RESULT_FILE,
-        processes=processes,
-        command=command,
-        progress=progress,
     )
 
 

@@ -8,7 +8,7 @@ is finished is not run again.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from shared.plan_terms import ServerStepTerms
 from simulations.attacks.config import ATTACKS, AttackKind
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
-from simulations.run.many import run_seed_by_seed
+from simulations.run.many import Sweep
 
 RESULT_FILE = "poisoning.json"
 MEANS: tuple[str, ...] = get_args(field_hints(ServerStepTerms)["mean"])
@@ -93,37 +93,17 @@ def row_config(row: Row, seed: int, changes: Mapping[str, object], *, memory: Pa
     return {**flat, **dict.fromkeys(seeds, seed), "run.memory": str(memory), "run.processes": 1}
 
 
-def run_grid(
-    directory: Path,
-    *,
-    rows: Sequence[Row],
-    seeds: Sequence[int],
-    changes: Mapping[str, object],
-    processes: int,
-    command: str,
-    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
-) -> dict[str, object]:
-    """Runs every row with every seed below `directory`, and writes `poisoning.json` there.
-
-    Args:
-        changes: flat keys for all runs.
-        processes: runs side by side, one thread each.
-        progress: told (runs done, runs in all, the run that has ended).
+def run_grid(sweep: Sweep, rows: Sequence[Row]) -> dict[str, object]:
+    """Runs every row with every seed, and writes `poisoning.json`.
 
     Raises:
         ConfigError, ReleaseError: as runs raise them. Finished runs stand.
     """
-    memory = directory / "memory"
-    return run_seed_by_seed(
-        directory,
-        {row.name: partial(row_config, row, changes=changes, memory=memory) for row in rows},
-        seeds=seeds,
-        collect=lambda: collect(directory, rows=rows, seeds=seeds),
+    return sweep.run(
+        {row.name: partial(row_config, row) for row in rows},
+        collect=lambda: collect(sweep.directory, rows=rows, seeds=sweep.seeds),
         result=RESULT_FILE,
-        processes=processes,
-        command=command,
         first=1,
-        progress=progress,
     )
 
 

@@ -107,6 +107,7 @@ def compare(
     from shared.privacy.guarantee import format_epsilon
     from simulations.method_comparison import run_comparison, settings_with_privacy, settings_without_privacy
     from simulations.method_plot import draw_methods
+    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
     with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
@@ -127,15 +128,15 @@ def compare(
             else settings_with_privacy(chosen, epsilon=epsilon, cohort=sizes[0])
         )
         with shown.stage(f"{len(settings)} settings, {seeds} seeds", total=len(settings) * seeds) as stage:
-            found = run_comparison(
-                out_directory,
-                settings=settings,
+            sweep = Sweep(
+                directory=out_directory,
                 seeds=range(seeds),
                 changes=dict(parse_assignment(text) for text in assignments or ()),
                 processes=processes,
                 command=shlex.join(["tacit-sim", *sys.argv[1:]]),
                 progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
             )
+            found = run_comparison(sweep, settings)
         rows = cast("list[Mapping[str, object]]", found["rows"])
         for size in sizes:
             of_size = [row for row in rows if cast("Mapping[str, int]", row["setting"])["cohort"] == size]

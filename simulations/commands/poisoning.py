@@ -49,20 +49,21 @@ def poisoning(
     """
     from simulations.attacks.config import ATTACKS
     from simulations.attacks.grid import MEANS, rows_of, run_grid
+    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
     with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
         rows = rows_of(_names(attacks, ATTACKS), _names(means, MEANS))
         with shown.stage(f"{len(rows)} settings, {seeds} seeds", total=len(rows) * seeds) as stage:
-            found = run_grid(
-                out_directory,
-                rows=rows,
+            sweep = Sweep(
+                directory=out_directory,
                 seeds=range(seeds),
                 changes={"attack.share": share, **dict(parse_assignment(text) for text in assignments or ())},
                 processes=processes,
                 command=shlex.join(["tacit-sim", *sys.argv[1:]]),
                 progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
             )
+            found = run_grid(sweep, rows)
         _show(found)
         write_json(json_path, found)
 

@@ -96,6 +96,7 @@ def utility(
       tacit-sim privacy utility --out runs/utility --rows 1k-none,1k-4 --seeds 1
     """
     from simulations.privacy_utility import ROWS, run_privacy_utility
+    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
     by_name = {row.name: row for row in ROWS}
@@ -115,15 +116,15 @@ def utility(
         if "," not in seeds:
             wanted = list(range(wanted[0]))
         with shown.stage(f"{len(names)} settings, {len(wanted)} seeds", total=len(names) * len(wanted)) as stage:
-            found = run_privacy_utility(
-                out_directory,
-                rows=[by_name[name] for name in names],
+            sweep = Sweep(
+                directory=out_directory,
                 seeds=wanted,
                 changes=dict(parse_assignment(text) for text in assignments or ()),
                 processes=processes,
                 command=shlex.join(["tacit-sim", *sys.argv[1:]]),
                 progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
             )
+            found = run_privacy_utility(sweep, [by_name[name] for name in names])
         _show_utility(found)
         write_json(json_path, found)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from rich.console import Console
@@ -31,45 +32,64 @@ class Job:
     path: Path
 
 
-def run_seed_by_seed(
-    directory: Path,
-    settings: Mapping[str, Callable[[int], Mapping[str, object]]],
-    *,
-    seeds: Sequence[int],
-    collect: Callable[[], Mapping[str, object]],
-    result: str,
-    processes: int,
-    command: str,
-    first: int = 0,
-    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
-) -> dict[str, object]:
-    """Runs every setting with every seed below a directory, and writes what came of them there.
+class RunConfigOf(Protocol):
+    """Gives a setting's flat configuration for one seed."""
 
-    Seed after seed, so that what is stopped early has whole tables. A run's directory is the setting's name and the
-    seed.
+    def __call__(self, seed: int, changes: Mapping[str, object], *, memory: Path) -> Mapping[str, object]: ...
 
-    Args:
-        settings: by name, what gives a seed's flat configuration.
-        collect: what the finished runs say.
-        result: the file's name.
-        processes, command, first, progress: as `run_many`.
 
-    Returns:
-        What the file holds.
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Several settings with several seeds, below one directory.
 
-    Raises:
-        As `run_many`.
+    Attributes:
+        directory: of the runs; each one's is its setting's name and its seed.
+        seeds: seed after seed, so that what is stopped early has whole tables.
+        changes: flat keys for all runs.
+        processes, command, progress: as `run_many`.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        Job(name=f"{name}, seed {seed}", flat=config(seed), path=directory / f"{name}-{seed}")
-        for seed in seeds
-        for name, config in settings.items()
-    ]
-    run_many(jobs, processes=processes, command=command, first=first, progress=progress)
-    found = {"command": command, **collect()}
-    write_whole(directory / result, (json.dumps(found, indent=1) + "\n").encode())
-    return found
+
+    directory: Path
+    seeds: Sequence[int]
+    changes: Mapping[str, object]
+    processes: int
+    command: str
+    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None
+
+    def run(
+        self,
+        settings: Mapping[str, RunConfigOf],
+        *,
+        collect: Callable[[], Mapping[str, object]],
+        result: str,
+        first: int = 0,
+    ) -> dict[str, object]:
+        """Runs every setting with every seed, and writes what came of them; returns what the file holds.
+
+        Args:
+            settings: by name.
+            collect: what the finished runs say.
+            result: the file's name.
+            first: as `run_many`.
+
+        Raises:
+            As `run_many`.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        memory = self.directory / "memory"
+        jobs = [
+            Job(
+                name=f"{name}, seed {seed}",
+                flat=config(seed, self.changes, memory=memory),
+                path=self.directory / f"{name}-{seed}",
+            )
+            for seed in self.seeds
+            for name, config in settings.items()
+        ]
+        run_many(jobs, processes=self.processes, command=self.command, first=first, progress=self.progress)
+        found = {"command": self.command, **collect()}
+        write_whole(self.directory / result, (json.dumps(found, indent=1) + "\n").encode())
+        return found
 
 
 def run_many(
