@@ -87,6 +87,7 @@ def train_personal(
 
     Args:
         state: (state_dimension,) the shared adapter.
+        pairs: the newest last; of more than `max_pairs` the newest are used.
         config: of the loss; its steps, learning rate and privacy are not used.
         start: the change as it was under an earlier shared adapter; not looked at where the method's basis moves.
 
@@ -103,14 +104,16 @@ def train_personal(
         adapted.load(state)
         raise AdapterError("the personal change is another adapter's")
     adapted.load_personal(origin + change)
-    chosen = sorted(pairs, key=_place)[: config.max_pairs]
-    aside = sum(_place(pair) < how.held_out for pair in chosen)
-    if len(chosen) < how.least_pairs or aside in (0, len(chosen)):
+    # Of many pairs each side gives its share of the most that are used.
+    most_aside = max(1, round(how.held_out * config.max_pairs))
+    deciding = [pair for pair in pairs if _place(pair) < how.held_out][-most_aside:]
+    trained_on = [pair for pair in pairs if _place(pair) >= how.held_out][-max(1, config.max_pairs - most_aside) :]
+    if len(deciding) + len(trained_on) < how.least_pairs or not deciding or not trained_on:
         adapted.load(state)
         return PersonalChange(vector=change, weight=0.0, losses={}, trained=0, held_out=0)
     meter = CostMeter()
-    prepared = prepare_pairs(adapted, chosen, config.limits(), cache=cache, meter=meter)
-    held_out, training = prepared[:aside], prepared[aside:]
+    prepared = prepare_pairs(adapted, [*deciding, *trained_on], config.limits(), cache=cache, meter=meter)
+    held_out, training = prepared[: len(deciding)], prepared[len(deciding) :]
     parameters = adapted.personal_parameters()
     try:
         for _ in range(how.steps):

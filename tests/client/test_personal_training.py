@@ -125,6 +125,18 @@ def test_too_few_pairs_change_nothing_and_the_pairs_held_out_stay_held_out() -> 
     assert all(_place(pair) == _place(replace(pair, persona="a miller")) for pair in _pairs(40))
 
 
+def test_of_many_pairs_the_newest_are_used_on_both_sides() -> None:
+    adapted, few = _adapted(), replace(_LIMITS, max_pairs=9)
+    many = _pairs(60)
+    change = train_personal(adapted, adapted.beginning(), many, few)
+    newest = [pair for pair in many if _place(pair) < 1 / 3][-3:], [pair for pair in many if _place(pair) >= 1 / 3][-6:]
+    same = train_personal(adapted, adapted.beginning(), [*newest[0], *newest[1]], few)
+
+    assert (change.trained, change.held_out) == (6, 3)
+    assert change.losses == pytest.approx(same.losses, rel=1e-4)
+    assert change.weight > 0
+
+
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"step_length": 0.0}, {"held_out": 1.0}, {"weights": (0.5, 1.0)}])
 def test_settings_that_cannot_be_used_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):
