@@ -10,6 +10,7 @@ seed), whose digest names its file: what was trained for another is never used.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,6 +83,21 @@ class KeptAdapters:
             )
         except (ConfigError, KeyError, TypeError, ValueError):
             raise DeviceError("the shared adapter that is kept here is of a plan that cannot be read") from None
+
+    def reseal_shared(self, into: KeptAdapters) -> None:
+        """Keeps the shared adapter under another's key too. Raises: DeviceError: it is damaged or cannot be written."""
+        found = self._read(_SHARED)
+        if found is not None:
+            into._write(_SHARED, *found)
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes whenever what is kept does, so that whoever uses it knows without reading it."""
+        found: list[int] = []
+        for file in sorted(self._directory.glob("*.adapter")):
+            with suppress(OSError):
+                facts = file.stat()
+                found += [facts.st_ino, facts.st_mtime_ns, facts.st_size]
+        return tuple(found)
 
     def keep_personal(self, spec_digest: str, change: PersonalChange) -> None:
         """Keeps a change. Raises: DeviceError: it cannot be written."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Unpack
 
 import torch
@@ -52,12 +53,28 @@ class LanguageModel:
     ) -> None:
         """Wraps a model that is in memory already (`load_language_model` is the usual way in)."""
         self.name = name
+        self._chat_template = chat_template
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.chat = ChatFormat(tokenizer, model_name=name, chat_template=chat_template)
         self.context_length = _context_length(model)
         self.device = next(model.parameters()).device
         self._fingerprint: str | None = None
+
+    def twin(self) -> LanguageModel:
+        """The same weights in modules of their own: what is attached to one, or hooked into it, the other never sees.
+
+        Costs no memory for weights. Take it before an adapter is attached.
+        """
+        held = {id(one): one for one in (*self.model.parameters(), *self.model.buffers())}
+        made = LanguageModel(
+            name=self.name,
+            model=deepcopy(self.model, held),
+            tokenizer=self.tokenizer,
+            chat_template=self._chat_template,
+        )
+        made._fingerprint = self._fingerprint
+        return made
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over configuration, weights as held (so it depends on the dtype), tokenizer and template."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 Role = Literal["system", "user", "assistant"]
-Origin = Literal["rewrite", "reward", "vote"]
+Origin = Literal["rewrite", "reward", "vote", "choice"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
@@ -75,8 +75,8 @@ class PreferencePair:
         chosen, rejected: what follows the prompt. Usually one assistant message; or several turns that begin and end
             with the assistant's (assistant, user, assistant), of which only the assistant's tokens are scored.
         persona: natural-language statements about the user, or None.
-        origin: "rewrite" (user-guided rewrite > original), "reward" (best > worst candidate) or "vote" (a person
-            chose).
+        origin: "rewrite" (user-guided rewrite > original), "reward" (best > worst candidate), "vote" (a person chose
+            between two replies) or "choice" (a person left one reply and went on from another).
     """
 
     prompt: tuple[Message, ...]

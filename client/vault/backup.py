@@ -6,7 +6,7 @@ older ledger would answer again what it has answered, with other noise, and spen
 holds them and no restore touches them.
 
 **What a restore sets back.** Conversations that were forgotten since come back, as does what was not private then. So a
-restored vault has no consents: nothing is learned from it before its user says so again. Forgetting names the backups
+restored vault has no consents and does not take part: nothing is learned from it before its user says so again. Forgetting names the backups
 that still hold a conversation (`client.vault.forgetting.Forgotten`).
 
 The copy is made by SQLite's online backup, from one moment, while others read and write, into a database under a random
@@ -30,9 +30,11 @@ from client.vault.keys import Passphrase, Unlocker, new_data_key
 from client.vault.schema import version
 from client.vault.scrypt import KEY_BYTES
 from client.vault.sealed_stream import seal, unseal
+from client.vault.taking_part import TakingPart
 from shared.private_files import sync, write_private
 
 _PART_BYTES = 2**20
+_VERSION_WITH_PARTICIPATION = 4
 
 
 def back_up(database: Database, path: Path, passphrase: str) -> None:
@@ -136,6 +138,8 @@ def _rebuild(database_file: Path, key: bytes, unlocker: Unlocker) -> None:
                 raise BackupError
             # The temporary copy's own pages must not be readable with the backup's key either.
             database.execute("DELETE FROM consents")
+            if version(database) >= _VERSION_WITH_PARTICIPATION:
+                TakingPart(database).pause()
             database.execute(f"PRAGMA rekey = \"x'{following.hex()}'\"")
         finally:
             database.close()

@@ -6,10 +6,12 @@ from pathlib import Path
 from types import TracebackType
 
 from client.vault import backup, forgetting, rotation
+from client.vault.attempts import Attempts
 from client.vault.choices import Choices
 from client.vault.consents import Consents
 from client.vault.conversations import Conversations
 from client.vault.database import Database
+from client.vault.device_keys import DeviceKeys
 from client.vault.errors import VaultLockedError
 from client.vault.forgetting import Excluded, Forgotten
 from client.vault.header import HEADER_FILE, Header
@@ -18,6 +20,7 @@ from client.vault.keys import Unlocker
 from client.vault.pairs import Pairs
 from client.vault.personas import Personas
 from client.vault.schema import migrate
+from client.vault.taking_part import TakingPart
 from client.vault.votes import Votes
 
 
@@ -28,7 +31,9 @@ class Vault:
     no error and no `repr` holds content.
 
     Attributes:
-        conversations, choices, pairs, personas, consents, votes: what it holds, by concern.
+        conversations, choices, pairs, personas, consents, votes, attempts: what it holds, by concern.
+        taking_part: whether this device answers servers.
+        device_keys: what the files beside it are sealed with.
         imports: the store that importers write to.
     """
 
@@ -50,6 +55,9 @@ class Vault:
         self.personas = Personas(database)
         self.consents = Consents(database)
         self.votes = Votes(database)
+        self.attempts = Attempts(database)
+        self.taking_part = TakingPart(database)
+        self.device_keys = DeviceKeys(database)
         self.imports = VaultStore(database)
 
     def __repr__(self) -> str:

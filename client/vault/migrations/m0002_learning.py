@@ -8,7 +8,7 @@ STATEMENTS = (
     """
     CREATE TABLE pairs (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
-        origin TEXT NOT NULL CHECK (origin IN ('rewrite', 'reward', 'vote')),
+        origin TEXT NOT NULL CHECK (origin IN ('rewrite', 'reward', 'vote', 'choice')),
         state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'used', 'dropped', 'corrected')),
         body TEXT NOT NULL,
         made_at TEXT NOT NULL
