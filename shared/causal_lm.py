@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Unpack
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.chat_format import ChatFormat, ScoredTokens, shorten_prompt
 from shared.conversation import Message
-from shared.decoding import Decoding, UndecodableModelError, decode, uniform_draws
+from shared.decoding import Decoding, ReadPrefix, UndecodableModelError, decode, stream, uniform_draws
 from shared.generation import CompletionScores, GeneratedReply, GenerationSettings, texts_of
 
 _FALLBACK_CONTEXT = 2048
@@ -160,13 +160,67 @@ class LanguageModel:
             try:
                 decoded = decode(self.model, [prompts[index] for index in batch], draws, settings)
             except UndecodableModelError:
-                raise LanguageModelError(
-                    f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
-                ) from None
+                raise self._undecodable() from None
             found = [GeneratedReply(text=self.chat.decode(tokens), finished=ended) for tokens, ended in decoded]
             for place, index in enumerate(batch):
                 replies[index] = found[place * samples : (place + 1) * samples]
         return replies
+
+    def fit_prompt(self, messages: Sequence[Message], *, max_new_tokens: int) -> tuple[list[int], int]:
+        """A prompt's token ids, and how many tokens its reply may have.
+
+        What is asked for beyond half of the context is given only where the prompt leaves it. Then a prompt that is too
+        long is cut as `generate_replies` does.
+
+        Args:
+            max_new_tokens: at least 1.
+
+        Raises:
+            ChatTemplateError: the template cannot express the conversation.
+        """
+        ids = self.chat.encode_prompt(messages)
+        limit = min(max_new_tokens, max(self.context_length - len(ids), self.context_length // 2))
+        if len(ids) + limit <= self.context_length:
+            return ids, limit
+        return shorten_prompt(self.chat, messages, max_tokens=self.context_length - limit)[0], limit
+
+    def stream_tokens(
+        self,
+        prompt: Sequence[int],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prefix: ReadPrefix | None = None,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> Generator[int, None, bool]:
+        """The tokens of one reply as they are decoded (`shared.decoding.stream`): those of `generate_replies`.
+
+        Args:
+            prompt, max_new_tokens: from `fit_prompt`.
+
+        Raises:
+            LanguageModelError: the architecture cannot be decoded.
+        """
+        settings = Decoding(
+            limit=max_new_tokens,
+            temperature=temperature,
+            samples=1,
+            stops=tuple(self._stops()),
+            padding=self._padding_id(),
+            top_p=top_p,
+        )
+        draws = uniform_draws(seed, 0, 0, max_new_tokens) if temperature > 0 else None
+        try:
+            return (yield from stream(self.model, prompt, draws, settings, prefix=prefix, given_up=given_up))
+        except UndecodableModelError:
+            raise self._undecodable() from None
+
+    def _undecodable(self) -> LanguageModelError:
+        return LanguageModelError(
+            f"the architecture {self.model.config.model_type!r} keeps no keys and values to decode with"
+        )
 
     def log_probabilities(
         self, prompts: Sequence[Sequence[Message]], completions: Sequence[Sequence[Message]], *, batch_size: int = 16
