@@ -80,6 +80,11 @@ class AssistantState:
     personal_weight: float | None = None
     problem: str = ""
 
+    @property
+    def is_tuned(self) -> bool:
+        """Whether anything that was learned is used."""
+        return self.is_shared or bool(self.personal_weight)
+
 
 class ReplyStream(Iterator[str]):
     """The pieces of one reply's text; joined, they are the reply. One thread takes them, any may close it.
@@ -89,14 +94,16 @@ class ReplyStream(Iterator[str]):
     Attributes:
         prompt_tokens: that the model reads.
         completion_tokens: written so far; the one that ends a turn does not count.
-        finished: whether the reply came to its end, by itself or at a stop text; False before, and where the limit cut
-            it or it was closed.
+        finished: whether the model ended the reply, or a stop text did; False before, and where the limit cut it or it
+            was closed.
+        is_whole: whether all of it was written, if only to the limit; False before, and where it was closed.
     """
 
     def __init__(self, *, prompt_tokens: int) -> None:
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = 0
         self.finished = False
+        self.is_whole = False
         self._closed = Event()
         self._pieces: Generator[str, None, None] | None = None
 
@@ -116,9 +123,13 @@ class ReplyStream(Iterator[str]):
         """Whether `close` was called."""
         return self._closed.is_set()
 
+    def stop(self) -> None:
+        """Ends the reply at the next token: its pieces end there. Safe in a signal's handler."""
+        self._closed.set()
+
     def close(self) -> None:
         """Ends the reply: at once, or, while another thread waits for a piece, at the next token."""
-        self._closed.set()
+        self.stop()
         if self._pieces is not None:
             try:
                 self._pieces.close()
@@ -226,7 +237,7 @@ class Assistant:
                 given_up=lambda: made.is_closed,
             )
             try:
-                while True:
+                while not made.finished:
                     try:
                         token = next(tokens)
                     except StopIteration as ended:
@@ -234,17 +245,15 @@ class Assistant:
                         break
                     made.completion_tokens += 1
                     piece = text.add(token)
-                    if text.is_stopped:
-                        made.finished = True
+                    made.finished = text.is_stopped
                     if piece:
                         yield piece
-                    if made.finished:
-                        return
+                rest = text.end()
+                if rest and not made.is_closed:
+                    yield rest
+                made.is_whole = made.finished or not made.is_closed
             finally:
                 tokens.close()
-            rest = text.end()
-            if rest:
-                yield rest
 
     def _refresh(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -30,7 +31,7 @@ class ConversationFacts:
         format: of the export that it came in; "" for a chat.
         private: excluded from personas and pairs, for good.
         added_at: when it came into the vault, in UTC.
-        digest: that an importer gave it; "" for a chat.
+        digest: that an importer gave it; of a chat, by which it is found again (`chats_with`), or "".
     """
 
     conversation_id: str
@@ -100,6 +101,20 @@ class Conversations:
                 "SELECT coalesce(max(turn) + 1, 0) FROM messages WHERE conversation = ?", number
             )
             self._insert(number, as_number(turns), messages)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is read and changed in the block is of one moment, all of it or nothing. Raises: VaultError."""
+        return self._database.transaction()
+
+    def chats_with(self, digest: str) -> tuple[Conversation, ...]:
+        """The newest chats, at most 16, that were put with this digest, the newest first."""
+        with self._database.snapshot():
+            rows = self._database.execute(
+                "SELECT number, id, started FROM conversations WHERE source = 'chats' AND digest = ?"
+                " ORDER BY number DESC LIMIT 16",
+                digest,
+            )
+            return tuple(self._load(rows))
 
     def get(self, conversation_id: str) -> Conversation:
         """One conversation. Raises: UnknownError."""

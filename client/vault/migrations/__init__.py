@@ -5,12 +5,13 @@ Not `.sql` files: Flower's bundle ships Python alone.
 
 from __future__ import annotations
 
-from client.vault.migrations import m0001_history, m0002_learning, m0003_control, m0004_device
+from client.vault.migrations import m0001_history, m0002_learning, m0003_control, m0004_device, m0005_chats
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     m0001_history.STATEMENTS,
     m0002_learning.STATEMENTS,
     m0003_control.STATEMENTS,
     m0004_device.STATEMENTS,
+    m0005_chats.STATEMENTS,
 )
 """Number n, counted from 1, brings a database of version n - 1 to n."""
