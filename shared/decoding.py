@@ -75,7 +75,7 @@ class ReadPrefix:
 
     def keep(self, ids: list[int], cache: DynamicCache) -> None:
         """Keeps a cache of `ids`; nothing if it is too large, of a window, or was left in the middle of a pass."""
-        if not _keeps_all(cache) or any(layer.get_seq_length() != len(ids) for layer in cache.layers):
+        if not ids or not _keeps_all(cache) or any(layer.get_seq_length() != len(ids) for layer in cache.layers):
             return
         tensors = [part for layer in cache.layers for part in (layer.keys, layer.values)]
         if sum(part.numel() * part.element_size() for part in tensors) <= _KEPT_BYTES:

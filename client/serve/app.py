@@ -26,7 +26,7 @@ from client.vault.vault import Vault
 
 _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 64
-_CLOSING_SECONDS = 5
+_CLOSING_SECONDS = 1  # whoever stops the server does not wait for a reply
 
 
 class AddressError(OSError):
