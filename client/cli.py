@@ -1,156 +1,62 @@
 """`tacit`: what a person types on their own device.
 
-Nothing here sends anything anywhere, but for `tacit pairs --server NAME` with a server of the user's own policy file.
+Nothing leaves it but what `tacit join` answers, as the user's policy allows, and what `tacit files pairs --server NAME`
+hands to a server of the user's own policy file.
 
 PyTorch and the rest are imported by the commands that use them, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import AbstractContextManager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from client.chat_commands import chat_command
+from client.consent_commands import consent, conversations
+from client.control_commands import export, forget, leave, pause, resume
+from client.file_commands import app as files_app
 from client.import_commands import import_command
+from client.init_command import init
+from client.join_commands import doctor, join
+from client.learn_commands import learn, pairs, persona
+from client.opening import err
 from client.personal_commands import app as personal_app
 from client.privacy_commands import identity, policy_app, privacy
-from client.rlhi_commands import pairs, persona
-from shared.command_line import explained, run_script
-
-if TYPE_CHECKING:
-    from shared.preference_lines import PreferenceLine
+from client.serve_commands import serve_command
+from client.vault_commands import app as vault_app
+from shared.command_line import run_script
 
 app = typer.Typer(
-    help="Your own assistant's side of Tacit. Your pairs stay on this device.",
+    help="Your own assistant. It learns from your conversations on this device, and keeps them to itself.\n\n"
+    "Begin with `tacit init`, then `tacit chat` or `tacit serve`; `tacit import` brings old chats, and `tacit learn` "
+    "learns from what you agreed to.\n\n"
+    "Your profile lies in TACIT_HOME (by default ~/.tacit); TACIT_PASSPHRASE opens it where nobody can type.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, which may be your words
 )
-out, err = Console(), Console(stderr=True)
 
-_Pairs = Annotated[
-    Path, typer.Argument(help="Your preference pairs: JSON lines in TRL's conversational format, optional `persona`.")
-]
-_Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")]
-
-app.command("import")(import_command)
-app.command()(persona)
-app.command()(pairs)
-app.command()(privacy)
-app.command()(identity)
-app.add_typer(policy_app, name="policy")
-app.add_typer(personal_app, name="personal")
-
-
-@app.command()
-def check(pairs_file: _Pairs, model: _Model = "tacit-tiny") -> None:
-    """Read your pairs as training would, and say what is in them without showing any.
-
-    Malformed lines are named by file, line and field.
-    """
-    from client.packing import encode_pair
-    from client.training import TrainingConfig
-    from shared.language_model import ModelConfig, load_language_model
-
-    with _explained():
-        lines = _read(pairs_file)
-        base = load_language_model(ModelConfig(name=model))
-        limits = TrainingConfig().limits()
-        encoded = [
-            encode_pair(
-                base,
-                line.pair,
-                max_prompt_tokens=limits.max_prompt_tokens,
-                max_completion_tokens=limits.max_completion_tokens,
-            )
-            for line in lines
-        ]
-        origins = Counter(line.pair.origin for line in lines)
-        table = Table.grid(padding=(0, 2))
-        table.add_row("pairs", f"{len(lines)} ({', '.join(f'{n} {origin}' for origin, n in sorted(origins.items()))})")
-        table.add_row("with a persona", str(sum(line.pair.persona is not None for line in lines)))
-        table.add_row("tokens", f"{sum(map(len, encoded))} in all, {max(map(len, encoded))} in the longest pair")
-        table.add_row("prompts that are cut", str(sum(pair.prompt_was_cut for pair in encoded)))
-        table.add_row("replies that are cut", str(sum(pair.completion_was_cut for pair in encoded)))
-        out.print(table, highlight=False)
-
-
-@app.command()
-def train(
-    pairs_file: _Pairs,
-    out_directory: Annotated[Path, typer.Option("--out", help="New directory for the adapter; only you can read it.")],
-    model: _Model = "tacit-tiny",
-    steps: Annotated[int, typer.Option(help="Gradient steps.", min=1)] = 20,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam; above 0.", min=1e-9)] = 0.01,
-    rank: Annotated[int, typer.Option(help="Of the LoRA adapter.", min=1)] = 4,
-    seed: Annotated[int, typer.Option(help="Of the order of pairs.", min=0)] = 0,
-) -> None:
-    """Train an adapter of your own on your own pairs, alone. It stays here: no one else gets it."""
-    from client.pair_scores import pair_margins
-    from client.training import TrainingConfig, train_locally
-    from shared.adapter import attach_adapter
-    from shared.adapter_spec import AdapterConfig
-    from shared.language_model import ModelConfig, load_language_model
-    from shared.privacy.noise import SeededTestNoise
-
-    with _explained():
-        lines = _read(pairs_file)
-        if out_directory.exists():
-            raise FileExistsError(f"{out_directory} is there already: name a new directory")
-        adapted = attach_adapter(load_language_model(ModelConfig(name=model)), AdapterConfig(rank=rank))
-        config = TrainingConfig(
-            learning_rate=learning_rate, optimizer="adam", local_steps=steps, max_pairs=max(1, len(lines))
-        )
-        mine = [line.pair for line in lines]
-        with out.status(f"{steps} steps on {len(mine)} pairs"):
-            start = adapted.read()
-            # No noise is drawn: an adapter that stays needs none.
-            update = train_locally(adapted, start, mine, config, noise=SeededTestNoise(0), seed=seed)
-            trained = start + update.vector
-            margins = pair_margins(adapted, trained, mine, config)
-        adapted.load(trained)
-        out_directory.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out_directory.parent, prefix=".training-") as made:  # mode 0700
-            adapted.save(Path(made) / "adapter")
-            (Path(made) / "adapter").chmod(0o700)
-            (Path(made) / "adapter").rename(out_directory)
-        told = float((margins > 0).mean())
-        out.print(
-            f"{len(mine)} pairs, {steps} steps, {update.seconds:.1f} s: {told:.0%} of them are told right now "
-            "(your own training pairs: a check that it learned, not how well it serves you)",
-            highlight=False,
-        )
-        out.print(f"adapter: {out_directory} (for {adapted.spec.base_name})", markup=False, highlight=False)
-
-
-def _read(path: Path) -> tuple[PreferenceLine, ...]:
-    from client.training import NoPairsError
-    from shared.preference_files import read_preference_lines
-
-    lines = read_preference_lines(path, user_id_required=False)
-    if not lines:
-        raise NoPairsError(f"{path} holds no pairs")
-    return lines
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from client.training import TrainingError
-    from shared.adapter_spec import AdapterError
-    from shared.chat_format import ChatTemplateError
-    from shared.language_model import LanguageModelError
-    from shared.preference_files import PreferenceFileError
-
-    return (AdapterError, ChatTemplateError, LanguageModelError, OSError, PreferenceFileError, TrainingError)
-
-
-def _explained() -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted="nothing was written")
+_TALK, _LEARN, _CONTROL, _SHARE = "Talk", "Learn", "Decide", "Take part"
+_COMMANDS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
+    (_TALK, {"init": init, "import": import_command, "chat": chat_command, "serve": serve_command}),
+    (_LEARN, {"learn": learn, "persona": persona, "pairs": pairs}),
+    (
+        _CONTROL,
+        {"consent": consent, "conversations": conversations, "forget": forget, "export": export, "doctor": doctor},
+    ),
+    (
+        _SHARE,
+        {"join": join, "pause": pause, "resume": resume, "leave": leave, "privacy": privacy, "identity": identity},
+    ),
+)
+for panel, commands in _COMMANDS:
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(command)
+app.add_typer(personal_app, name="personal", rich_help_panel=_LEARN)
+app.add_typer(vault_app, name="vault", rich_help_panel=_CONTROL)
+app.add_typer(policy_app, name="policy", rich_help_panel=_SHARE)
+app.add_typer(files_app, name="files", rich_help_panel="Research")
 
 
 def main() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from client.followups import FollowUp, FollowUpClassifier, FollowUpKind, FollowUpLabel
 from shared.conversation import Conversation, Message
 
+Tried = tuple[str, int, int]
+"""A request and what was said of its reply: conversation id, turn, number of feedbacks."""
 Labelled = tuple[Conversation, int, FollowUpLabel]
 """A message after a reply: its conversation, its place in it, and what it is."""
 
@@ -30,6 +32,11 @@ class Place:
 
     def __repr__(self) -> str:
         return f"Place(user={self.user}, turn={self.turn}, {len(self.feedbacks)} feedbacks)"
+
+    @property
+    def tried(self) -> Tried:
+        """By which a place is known: with more feedback it is another."""
+        return self.conversation.conversation_id, self.turn, len(self.feedbacks)
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -75,8 +82,14 @@ def find_places(
     rewards: int,
     minimum_confidence: float,
     seed: int,
+    tried: Sequence[Collection[Tried]] = (),
 ) -> tuple[list[Place], list[Place]]:
-    """(requests whose reply was to be redone, opening requests that drew no such feedback)."""
+    """(requests whose reply was to be redone, opening requests that drew no such feedback).
+
+    Args:
+        rewrites, rewards: at most so many of a user.
+        tried: of each user, places that are passed over; none by default.
+    """
     dissatisfied: list[Place] = []
     quiet: list[Place] = []
     for user, history in enumerate(histories):
@@ -95,6 +108,10 @@ def find_places(
             opening = _opening_request(conversation)
             if opening is not None and opening not in asked:
                 uncommented.append(Place(user=user, conversation=conversation, turn=opening))
+        if tried:
+            commented, uncommented = (
+                [place for place in places if place.tried not in tried[user]] for places in (commented, uncommented)
+            )
         rng = Random(f"tacit pairs {seed} {user}")
         dissatisfied += _draw(commented, rewrites, rng)
         quiet += _draw(uncommented, rewards, rng)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from shared.command_line import explained
+from client.consent_commands import ask_consents
+from client.opening import err, opened, out, told
 
 if TYPE_CHECKING:
     from client.importers.imported import FormatName
     from client.importers.importing import ImportReport
-
-out, err = Console(), Console(stderr=True)
 
 _FORMATS = "chatgpt, claude, sharegpt, wildchat, lmsys, open-webui or messages"
 
@@ -29,8 +27,9 @@ def import_command(
         typer.Argument(metavar="PATH", help="An export: its .zip, a file of it, or its folder."),
     ],
     into: Annotated[
-        Path, typer.Option(help="Your conversations: a file that only you can read. It is made or added to.")
-    ] = Path("conversations.jsonl"),
+        Path | None,
+        typer.Option(help="A plain file that only you can read, instead of your vault. It is made or added to."),
+    ] = None,
     source_format: Annotated[
         str | None, typer.Option("--format", help=f"What PATH holds: {_FORMATS}. Left out: it is looked at.")
     ] = None,
@@ -39,18 +38,19 @@ def import_command(
     ] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, for scripts.")] = False,
 ) -> None:
-    """Bring your old conversations along, and say what was skipped and why.
+    """Bring your old conversations into your vault, and say what was skipped and why.
 
     Ask ChatGPT (Settings, Data controls, Export data) or Claude (Settings, Privacy, Export data) for your data, and
     give the .zip that they send as it is. Import again whenever you have a newer one: what is there already is left
-    alone, conversations that grew are replaced. An import that was interrupted changed nothing: run it again.
+    alone, conversations that grew are replaced, what you forgot stays forgotten. An import that was interrupted changed
+    nothing: run it again. Nothing is learned from them before you say so (`tacit consent imports yes`).
 
-    Where you asked for another reply and went on from it, or edited your message, choices.jsonl beside --into keeps
-    which one you left.
+    Where you asked for another reply and went on from it, or edited your message, it is kept which one you left: with
+    --into, in choices.jsonl beside the file.
 
     Examples:
 
-      tacit import chatgpt-export.zip --into conversations.jsonl
+      tacit import chatgpt-export.zip
 
       tacit import wildchat/ --format wildchat --into conversations.jsonl --json
     """
@@ -61,10 +61,12 @@ def import_command(
     from client.importers.reading import ImportFileError
     from client.importers.records import ImportLimits
 
-    with _explained():
+    with told("your conversations are as they were; run it again"), ExitStack() as stack:
         named = _format(source_format)
-        if path.resolve() == into.resolve():
+        if into is not None and path.resolve() == into.resolve():
             raise ImportFileError(file=str(path), reason="is where the import goes: name another file with --into")
+        vault = None if into is not None else stack.enter_context(opened())[1]
+        store = vault.imports if vault is not None else JsonlStore(into or Path())
         bar = Progress(
             TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=err, transient=True
         )
@@ -72,7 +74,7 @@ def import_command(
             task = bar.add_task("reading", total=None)
             report = import_conversations(
                 path,
-                JsonlStore(into),
+                store,
                 source_format=named,
                 limits=ImportLimits(conversation_bytes=largest * 2**20),
                 progress=lambda read, in_all: bar.update(task, completed=read, total=in_all),
@@ -80,14 +82,16 @@ def import_command(
         if as_json:
             typer.echo(json.dumps(report.to_dict(), indent=2))
         else:
-            _show(report, into)
+            _show(report, "your vault" if into is None else str(into))
+            if vault is not None:
+                ask_consents(vault)
     for damage in report.damage:
         err.print(f"error: {damage}. What came before it is imported", markup=False, highlight=False, soft_wrap=True)
     if report.damage:
         raise typer.Exit(1)
 
 
-def _show(report: ImportReport, into: Path) -> None:
+def _show(report: ImportReport, into: str) -> None:
     counts = Table.grid(padding=(0, 2))
     counts.add_row("format", report.source_format)
     for name, count in (("read", report.read), ("added", report.added), ("updated", report.updated)):
@@ -124,15 +128,3 @@ def _format(name: str | None) -> FormatName | None:
     if name is not None:
         raise typer.BadParameter(f"must be {_FORMATS}", param_hint="--format")
     return None
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from client.importers.jsonl_store import StoreBusyError
-    from client.importers.reading import ImportFileError
-    from shared.preference_files import PreferenceFileError
-
-    return (ImportFileError, OSError, PreferenceFileError, StoreBusyError)
-
-
-def _explained() -> AbstractContextManager[None]:
-    return explained(_expected, err, interrupted="your conversations are as they were; run it again")

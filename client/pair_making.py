@@ -21,7 +21,7 @@ from typing import Protocol
 from client.candidates import Request, best_and_worst, sample_candidates
 from client.filtering import FilterConfig, MadePair, Reason, reason_to_reject, reject_near_duplicates
 from client.followups import FollowUpClassifier, FollowUpLabel
-from client.history_places import Labelled, Place, classify_histories, find_places
+from client.history_places import Labelled, Place, Tried, classify_histories, find_places
 from client.prompts import with_persona
 from client.rewards import Reward
 from client.rewards.mutual_information import heeding
@@ -91,10 +91,15 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class UserHistory:
-    """What one user's pairs are made from."""
+    """What one user's pairs are made from.
+
+    Attributes:
+        tried: requests that are passed over, by conversation, turn and how much feedback there was.
+    """
 
     conversations: tuple[Conversation, ...]
     persona: str | None
+    tried: frozenset[Tried] = frozenset()
 
     def __repr__(self) -> str:
         return f"UserHistory({len(self.conversations)} conversations)"
@@ -109,12 +114,14 @@ class PairReport:
         rejected: (pair or case, reason); the pair is kept so that its user can be shown it.
         labels: kind of follow-up → how many; "unsure" where the classifier did not say or was not confident.
         followups: each message after a reply: (conversation id, turn, label).
+        tried: each request that was tried, and why there is no pair; None where there is one.
     """
 
     accepted: tuple[MadePair, ...]
     rejected: tuple[tuple[MadePair | None, Origin, Reason], ...]
     labels: Counter[str]
     followups: tuple[tuple[str, int, FollowUpLabel], ...]
+    tried: tuple[tuple[Tried, Reason | None], ...] = ()
 
     def __repr__(self) -> str:
         return f"PairReport({len(self.accepted)} accepted, {len(self.rejected)} rejected)"
@@ -152,15 +159,16 @@ def make_pairs(
         rewards=config.rewards,
         minimum_confidence=config.minimum_confidence,
         seed=seed,
+        tried=[history.tried for history in histories],
     )
     progress("rewriting")
     rewrites = _make_rewrites(dissatisfied, histories, models, config, seed)
     progress("sampling and ranking candidates")
     rewards = _make_rewards(requests, histories, models, config, seed)
     progress("filtering")
-    outcomes: list[list[_Outcome]] = [[] for _ in histories]
-    for user, outcome in (*rewrites, *rewards):
-        outcomes[user].append(outcome)
+    outcomes: list[list[tuple[Place, _Outcome]]] = [[] for _ in histories]
+    for place, outcome in zip((*dissatisfied, *requests), (*rewrites, *rewards), strict=True):
+        outcomes[place.user].append((place, outcome))
     return [_report(of_user, labels, config) for of_user, labels in zip(outcomes, labelled, strict=True)]
 
 
@@ -173,7 +181,7 @@ def _make_rewrites(
     models: Models,
     config: PairMakingConfig,
     seed: int,
-) -> list[tuple[int, _Outcome]]:
+) -> list[_Outcome]:
     if not places:
         return []
     personas = [histories[place.user].persona for place in places]
@@ -195,7 +203,7 @@ def _make_rewrites(
         batch_size=config.batch_size,
     )
     made = [
-        (place.user, _rewrite_pair(place, case, replies[0], reply, models.own, config))
+        _rewrite_pair(place, case, replies[0], reply, models.own, config)
         for place, case, replies, reply in zip(places, cases, own, redone, strict=True)
     ]
     if config.rewrite_mode == "from-scratch" or not config.filter.enabled:
@@ -228,9 +236,9 @@ def _rewrite_pair(
     return made, "rewrite", None
 
 
-def _measure_heeding(outcomes: list[tuple[int, _Outcome]], model: CompletionScorer) -> list[tuple[int, _Outcome]]:
-    asked = [place for place, (_, (made, _, _)) in enumerate(outcomes) if made is not None]
-    pairs = [made for _, (made, _, _) in outcomes if made is not None]
+def _measure_heeding(outcomes: list[_Outcome], model: CompletionScorer) -> list[_Outcome]:
+    asked = [place for place, (made, _, _) in enumerate(outcomes) if made is not None]
+    pairs = [made for made, _, _ in outcomes if made is not None]
     prompts = [made.pair.prompt for made in pairs]
     feedbacks = [made.feedback or "" for made in pairs]
     after = heeding(model, prompts, feedbacks, [made.pair.chosen[0].content for made in pairs])
@@ -239,7 +247,7 @@ def _measure_heeding(outcomes: list[tuple[int, _Outcome]], model: CompletionScor
     for place, made, gain in zip(
         asked, pairs, (one - other for one, other in zip(after, before, strict=True)), strict=True
     ):
-        measured[place] = (outcomes[place][0], (replace(made, heeding=gain), "rewrite", None))
+        measured[place] = (replace(made, heeding=gain), "rewrite", None)
     return measured
 
 
@@ -249,7 +257,7 @@ def _make_rewards(
     models: Models,
     config: PairMakingConfig,
     seed: int,
-) -> list[tuple[int, _Outcome]]:
+) -> list[_Outcome]:
     requests = [Request(prompt=place.prompt, persona=histories[place.user].persona) for place in places]
     candidates = sample_candidates(
         requests,
@@ -262,10 +270,10 @@ def _make_rewards(
         batch_size=config.batch_size,
     )
     found = best_and_worst(requests, candidates, models.reward, knows_persona=config.reward_knows_persona)
-    outcomes: list[tuple[int, _Outcome]] = []
+    outcomes: list[_Outcome] = []
     for place, request, ranked in zip(places, requests, found, strict=True):
         if ranked is None:
-            outcomes.append((place.user, (None, "reward", Reason.NOT_DIFFERENT)))
+            outcomes.append((None, "reward", Reason.NOT_DIFFERENT))
             continue
         made = MadePair(
             pair=_pair(request.prompt, request.persona, ranked.best, ranked.worst, "reward"),
@@ -273,7 +281,7 @@ def _make_rewards(
             turn=place.turn,
             margin=ranked.margin,
         )
-        outcomes.append((place.user, (made, "reward", None)))
+        outcomes.append((made, "reward", None))
     return outcomes
 
 
@@ -289,21 +297,21 @@ def _pair(
     )
 
 
-def _report(outcomes: Sequence[_Outcome], labelled: Sequence[Labelled], config: PairMakingConfig) -> PairReport:
-    kept: list[MadePair] = []
-    rejected: list[tuple[MadePair | None, Origin, Reason]] = []
-    for made, origin, known in outcomes:
-        reason = known if made is None else reason_to_reject(made, config.filter)
-        if made is None or reason is not None:
-            rejected.append((made, origin, reason or Reason.EMPTY))
-        else:
-            kept.append(made)
+def _report(
+    outcomes: Sequence[tuple[Place, _Outcome]], labelled: Sequence[Labelled], config: PairMakingConfig
+) -> PairReport:
     accepted: list[MadePair] = []
-    for made, reason in zip(kept, reject_near_duplicates(kept, config.filter), strict=True):
-        if reason is None:
+    rejected: list[tuple[MadePair | None, Origin, Reason]] = []
+    tried: list[tuple[Tried, Reason | None]] = []
+    kept = [made for _, (made, _, _) in outcomes if made is not None and reason_to_reject(made, config.filter) is None]
+    copies = iter(reject_near_duplicates(kept, config.filter))
+    for place, (made, origin, known) in outcomes:
+        reason = (known or Reason.EMPTY) if made is None else reason_to_reject(made, config.filter) or next(copies)
+        tried.append((place.tried, reason))
+        if made is not None and reason is None:
             accepted.append(made)
         else:
-            rejected.append((made, made.origin, reason))
+            rejected.append((made, origin, reason or Reason.EMPTY))
     labels: Counter[str] = Counter(
         label.kind.value if label.kind is not None and label.confidence >= config.minimum_confidence else "unsure"
         for _, _, label in labelled
@@ -313,4 +321,5 @@ def _report(outcomes: Sequence[_Outcome], labelled: Sequence[Labelled], config: 
         rejected=tuple(rejected),
         labels=labels,
         followups=tuple((conversation.conversation_id, turn, label) for conversation, turn, label in labelled),
+        tried=tuple(tried),
     )

@@ -100,20 +100,24 @@ def check(
                 out.print(given.sentence(), markup=False, highlight=False)
 
 
-def identity(state: Annotated[Path, typer.Argument(help="The device's state directory.")]) -> None:
+def identity(
+    state: Annotated[Path | None, typer.Argument(help="A device's state directory; by default your profile's.")] = None,
+) -> None:
     """Show this device's public key, for the organiser who enrols it, and make the key if there is none.
 
     The organiser must have it from you and not from the server: by hand, or by whatever you trust already.
     """
     from client.device import DeviceError, InstalledDevice
+    from client.profile import Profile, ProfileError
 
-    with explained(lambda: (DeviceError, OSError), err, interrupted="nothing was written"):
+    with explained(lambda: (DeviceError, OSError, ProfileError), err, interrupted="nothing was written"):
+        state = state or Profile.load().state_directory
         device = InstalledDevice(pairs_file=state / "pairs.jsonl", state_directory=state)
         sys.stdout.write(device.identity().public + "\n")
 
 
 def privacy(
-    state: Annotated[Path, typer.Argument(help="The device's state directory.")],
+    state: Annotated[Path | None, typer.Argument(help="A device's state directory; by default your profile's.")] = None,
     ledger_directory: Annotated[
         Path | None, typer.Option("--ledger-dir", help="Of the ledger; by default beside the state directory.")
     ] = None,
@@ -122,10 +126,17 @@ def privacy(
     """Show what this device has told servers, what that comes to, and what it declined and why."""
     from client.device import default_ledger_directory
     from client.privacy_ledger import LedgerError, PrivacyLedger
+    from client.profile import Profile, ProfileError
     from client.spending import spent
     from shared.privacy.guarantee import format_delta, format_epsilon
 
-    with explained(lambda: (LedgerError, OSError, ValueError), err, interrupted="nothing was written"):
+    with explained(lambda: (LedgerError, OSError, ProfileError, ValueError), err, interrupted="nothing was written"):
+        if state is None:
+            profile = Profile.load()
+            state = profile.state_directory
+            if not profile.ledger_directory.is_dir():
+                out.print("nothing was told to any server yet", highlight=False)
+                return
         ledger = PrivacyLedger(directory=ledger_directory or default_ledger_directory(state), anchor_directory=state)
         if not state.is_dir():
             raise LedgerError(f"{state} is no device's state directory")

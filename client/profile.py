@@ -74,6 +74,10 @@ class Profile:
         return self.home / "policy.toml"
 
     @property
+    def server_file(self) -> Path:
+        return self.home / "server.toml"
+
+    @property
     def token_file(self) -> Path:
         return self.home / "serve.token"
 
@@ -91,6 +95,7 @@ class Profile:
         profile = cls(home=home, settings=settings)
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)
+        profile.state_directory.mkdir(exist_ok=True, mode=0o700)
         Vault.create(profile.vault_directory, unlocker).close()
         # Last: a making that was killed before is no profile, and is begun anew.
         profile.write()

@@ -58,13 +58,13 @@ class VaultDevice(InstalledDevice):
         """What is kept of the shared adapter, and its user's own. Raises: DeviceError: the vault does not answer."""
         from client.personal_adapter import KeptAdapters
 
-        return KeptAdapters(self._profile.state_directory / "adapters", device_key=self._key(_ADAPTERS))
+        return KeptAdapters(self._profile.state_directory / "adapters", device_key=self._sealing_key(_ADAPTERS))
 
     def personal(self) -> SealedFactors:
         """Raises: DeviceError: the vault does not answer."""
         from client.personal_factors import SealedFactors
 
-        return SealedFactors(self._profile.state_directory / "personal", device_key=self._key(_FACTORS))
+        return SealedFactors(self._profile.state_directory / "personal", device_key=self._sealing_key(_FACTORS))
 
     def forget_personal(self) -> bool:
         """Removes every adapter that was trained on this device, and the keys of all copies; whether there were any.
@@ -94,7 +94,7 @@ class VaultDevice(InstalledDevice):
             said = "has left: `tacit join` comes back" if state == "left" else "is paused: `tacit resume` goes on"
             raise DeclinedError(f"this device {said}")
 
-    def _key(self, purpose: str) -> bytes:
+    def _sealing_key(self, purpose: str) -> bytes:
         try:
             return self._vault.device_keys.key(purpose)
         except VaultError as error:

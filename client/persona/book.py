@@ -82,6 +82,7 @@ class PersonaBook:
         model: ReplyGenerator,
         *,
         progress: Callable[[int], None] = lambda _: None,
+        keep: Callable[[PersonaBook], None] = lambda _: None,
     ) -> PersonaBook:
         """Reads what is new or has changed among `conversations`, the user's whole history.
 
@@ -89,6 +90,7 @@ class PersonaBook:
 
         Args:
             progress: told how many conversations were read.
+            keep: given the book so far, every few conversations, so that reading a long history is not begun anew.
         """
         reader = f"{model.name} with prompts {PROMPTS_VERSION}"
         known = self.read if reader == self.reader else {}
@@ -106,6 +108,8 @@ class PersonaBook:
             for one, observed in zip(part, observe(part, model), strict=True):
                 kept[one.conversation_id] = Reading(digest=digests[one.conversation_id], observed=observed)
             progress(start + len(part))
+            if start + len(part) < len(new):
+                keep(replace(self, reader=reader, read=dict(kept)))
         return replace(self, reader=reader, read=kept)
 
     def persona(self, *, before: datetime | None = None) -> Persona:

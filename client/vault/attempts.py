@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from client.history_places import Tried
 from client.vault.conversations import Conversations
 from client.vault.database import Database, as_number, as_text
 from client.vault.errors import UnknownError
-
-Tried = tuple[str, int, int]
-"""(conversation, turn of the request, how much feedback on its reply there was)."""
 
 
 class Attempts:

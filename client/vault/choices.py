@@ -66,12 +66,19 @@ class Choices:
                 if row not in rows:
                     self._database.execute("DELETE FROM choices WHERE number = ?", choice)
 
+    def every(self) -> tuple[KeptChoice, ...]:
+        """All of them, in the order in which they came."""
+        return self._select("1 = 1")
+
     def trainable(self) -> tuple[KeptChoice, ...]:
         """Those in conversations that may be learned from."""
+        return self._select(TRAINABLE)
+
+    def _select(self, condition: str) -> tuple[KeptChoice, ...]:
         with self._database.snapshot():
             rows = self._database.execute(
                 'SELECT choices.number, id, at, kept, kind, "left" FROM choices'  # noqa: S608
-                f" JOIN conversations ON conversations.number = choices.conversation WHERE {TRAINABLE}"
+                f" JOIN conversations ON conversations.number = choices.conversation WHERE {condition}"
                 " ORDER BY choices.number"
             )
             return tuple(self._kept(row) for row in rows)

@@ -63,6 +63,15 @@ class Votes:
                 Conversations(self._database).number(conversation_id), turn, int(tuned_first), outcome, now(), pair,
             )  # fmt: skip
 
+    def rows(self) -> list[dict[str, object]]:
+        """Each vote as JSON has it, in the order in which they were cast."""
+        names = ("conversation_id", "turn", "tuned_first", "outcome", "voted_at")
+        found = self._database.execute(
+            "SELECT id, turn, tuned_first, outcome, voted_at FROM votes"
+            " JOIN conversations ON conversations.number = conversation ORDER BY votes.number"
+        )
+        return [{**dict(zip(names, row, strict=True)), "tuned_first": bool(row[2])} for row in found]
+
     def counts(self) -> VoteCounts:
         """Of all votes whose conversations are still there."""
         found = {

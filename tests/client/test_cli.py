@@ -23,7 +23,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_check_counts_and_shows_nothing(pairs: Path) -> None:
-    shown = CliRunner().invoke(app, ["check", str(pairs), "--model", model_directory()])
+    shown = CliRunner().invoke(app, ["files", "check", str(pairs), "--model", model_directory()])
 
     assert shown.exit_code == 0, shown.output
     assert "3 (3 rewrite)" in " ".join(shown.output.split())
@@ -32,7 +32,7 @@ def test_check_counts_and_shows_nothing(pairs: Path) -> None:
 
 def test_train_leaves_an_adapter_that_only_its_owner_can_read(pairs: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine" / "adapter"
-    arguments = ["train", str(pairs), "--out", str(out), "--model", model_directory(), "--steps", "5"]
+    arguments = ["files", "train", str(pairs), "--out", str(out), "--model", model_directory(), "--steps", "5"]
 
     shown = CliRunner().invoke(app, arguments)
 
@@ -47,7 +47,7 @@ def test_train_leaves_an_adapter_that_only_its_owner_can_read(pairs: Path, tmp_p
     assert "name a new directory" in again.stderr
 
 
-@pytest.mark.parametrize("command", [["check"], ["train", "--out", "adapter"]])
+@pytest.mark.parametrize("command", [["files", "check"], ["files", "train", "--out", "adapter"]])
 def test_mistakes_are_explained_and_write_nothing(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +55,7 @@ def test_mistakes_are_explained_and_write_nothing(
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "broken.jsonl").write_text(f'{{"prompt": "{MARKER}"}}\n')
     for file, said in (("nowhere.jsonl", "No such file"), ("empty.jsonl", "no pairs"), ("broken.jsonl", "line 1")):
-        shown = CliRunner().invoke(app, [command[0], file, *command[1:]])
+        shown = CliRunner().invoke(app, [*command[:2], file, *command[2:]])
         assert shown.exit_code == 1
         assert shown.stderr.startswith("error: ")
         assert said in shown.stderr

@@ -60,8 +60,8 @@ def test_damage_is_told_and_what_came_before_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["gone.zip"], 1, "No such file"),
-        (["text.txt"], 1, "begins with neither"),
+        (["gone.zip", "--into", "c.jsonl"], 1, "No such file"),
+        (["text.txt", "--into", "c.jsonl"], 1, "begins with neither"),
         (["text.txt", "--format", "word"], 2, "--format"),
         (["text.txt", "--into", "./text.txt"], 1, "is where the import goes"),
     ],
@@ -73,10 +73,10 @@ def test_errors_say_what_to_do(
     (tmp_path / "text.txt").write_text(MARKER)
 
     assert said in run(*arguments, status=status)
-    assert not (tmp_path / "conversations.jsonl").exists()
+    assert not (tmp_path / "c.jsonl").exists()
 
 
 def test_help_teaches_with_an_example() -> None:
     said = " ".join(run("--help").split())
 
-    assert "tacit import chatgpt-export.zip --into conversations.jsonl" in said
+    assert "tacit import chatgpt-export.zip" in said

@@ -188,33 +188,35 @@ def test_a_person_trains_shows_and_forgets_their_own(tmp_path: Path) -> None:
     state, pairs_file = tmp_path / "state", tmp_path / "pairs.jsonl"
     write_preference_lines(pairs_file, [PreferenceLine(pair=pair) for pair in _nine()])
     runner, options = CliRunner(), ["--state-dir", str(state)]
-    missing = runner.invoke(app, ["personal", "show", *options])
+    missing = runner.invoke(app, ["files", "personal", "show", *options])
     assert missing.exit_code == 1
     assert "no device state" in missing.output.replace("\n", " ")
     device = InstalledDevice(pairs_file=pairs_file, state_directory=state)
     state.mkdir()
     for command in (["show"], ["forget"], ["train", str(pairs_file)]):
-        looked = runner.invoke(app, ["personal", *command, *options])
+        looked = runner.invoke(app, ["files", "personal", *command, *options])
         assert looked.exit_code == 1
         assert "nothing is kept" in " ".join(looked.output.split())
     # Looking begins no key: a key without a ledger would be that of a device that lost it, and joins nothing any more.
     assert list(state.iterdir()) == []
     device.gate()
-    early = runner.invoke(app, ["personal", "train", str(pairs_file), *options])
+    early = runner.invoke(app, ["files", "personal", "train", str(pairs_file), *options])
     assert early.exit_code == 1
     assert "first round that this device answers" in " ".join(early.output.split())
 
     of = _plan()
     adapted = attach_adapter(load_language_model(of.model), of.adapter)
     device.keep_shared(_request(of, adapted.beginning(), adapted.spec.digest()))
-    trained = runner.invoke(app, ["personal", "train", str(pairs_file), *options])
+    trained = runner.invoke(app, ["files", "personal", "train", str(pairs_file), *options])
     assert trained.exit_code == 0, trained.output
     assert "trained on 6 pairs" in trained.output
-    shown = runner.invoke(app, ["personal", "show", *options])
+    shown = runner.invoke(app, ["files", "personal", "show", *options])
     assert "round 2" in " ".join(shown.output.split())
     assert "trained on 6 pairs" in shown.output
     kept = device.adapters().personal(adapted.spec.digest())
     assert kept is not None
     assert float(np.linalg.norm(kept.vector)) > 0.5
-    assert "is gone" in runner.invoke(app, ["personal", "forget", *options]).output
-    assert "none for this adapter" in " ".join(runner.invoke(app, ["personal", "show", *options]).output.split())
+    assert "is gone" in runner.invoke(app, ["files", "personal", "forget", *options]).output
+    assert "none for this adapter" in " ".join(
+        runner.invoke(app, ["files", "personal", "show", *options]).output.split()
+    )

@@ -1,4 +1,4 @@
-"""`tacit persona` and `tacit pairs` as a person uses them, on a simulated person's conversations."""
+"""`tacit files persona` and `tacit files pairs` as a person uses them, on a simulated person's conversations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USER = speaker(3, "tuning", 1)
 
 @cache
 def run(*arguments: str) -> str:
-    shown = CliRunner().invoke(app, list(arguments))
+    shown = CliRunner().invoke(app, ["files", *arguments])
     assert shown.exit_code == 0, shown.output
     return " ".join(shown.output.split())
 
@@ -47,7 +47,7 @@ def test_a_person_has_the_last_word(home: Path, tmp_path: Path) -> None:
     assert "Prefers metric units." in run("persona", "--book", str(book), "--write", "Prefers metric units.")
     assert "you wrote it (locked)" in run("persona", "--book", str(book))
     assert "Prefers metric units." not in run("persona", "--book", str(book), "--strike", "1")
-    wrong = CliRunner().invoke(app, ["persona", "--book", str(book), "--lock", "99"])
+    wrong = CliRunner().invoke(app, ["files", "persona", "--book", str(book), "--lock", "99"])
     assert wrong.exit_code == 1
     assert "there is no statement 99" in wrong.output
 
@@ -83,7 +83,9 @@ def test_what_would_send_words_away_or_cannot_be_is_refused_before_anything_is_r
 ) -> None:
     out = tmp_path / "pairs.jsonl"
     book = ["--book", str(home / "persona.json")]
-    shown = CliRunner().invoke(app, ["pairs", str(home / "conversations.jsonl"), "--out", str(out), *book, *arguments])
+    shown = CliRunner().invoke(
+        app, ["files", "pairs", str(home / "conversations.jsonl"), "--out", str(out), *book, *arguments]
+    )
     assert shown.exit_code != 0
     assert said in " ".join(shown.output.split())
     assert not out.exists()
@@ -92,7 +94,15 @@ def test_what_would_send_words_away_or_cannot_be_is_refused_before_anything_is_r
 def test_pairs_that_are_there_are_not_written_over(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.jsonl"
     out.write_text("mine", encoding="utf-8")
-    arguments = ["pairs", str(home / "conversations.jsonl"), "--out", str(out), "--book", str(home / "persona.json")]
+    arguments = [
+        "files",
+        "pairs",
+        str(home / "conversations.jsonl"),
+        "--out",
+        str(out),
+        "--book",
+        str(home / "persona.json"),
+    ]
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 1
     assert "--overwrite" in shown.output
@@ -101,7 +111,7 @@ def test_pairs_that_are_there_are_not_written_over(home: Path, tmp_path: Path) -
 
 def test_a_malformed_conversation_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text('{"conversation_id": "a", "messages": "secret"}\n', encoding="utf-8")
-    shown = CliRunner().invoke(app, ["persona", str(tmp_path / "c.jsonl"), "--book", str(tmp_path / "p.json")])
+    shown = CliRunner().invoke(app, ["files", "persona", str(tmp_path / "c.jsonl"), "--book", str(tmp_path / "p.json")])
     assert shown.exit_code == 1
     assert "line 1, messages" in shown.output
     assert "secret" not in shown.output

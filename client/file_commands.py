@@ -1,4 +1,4 @@
-"""`tacit persona` and `tacit pairs`: what the device makes of its user's conversations.
+"""`tacit files`: what the device does, on plain files instead of a profile's vault. For researchers and scripts.
 
 Nothing leaves the device, unless the user names a server of their policy file to rewrite and judge.
 
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from client.file_personal import app as personal_app
+from client.file_training import check, train
+from client.learn_commands import show_persona
 from shared.command_line import explained
 
 if TYPE_CHECKING:
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     from shared.conversation import Conversation
 
 out, err = Console(), Console(stderr=True)
+app = typer.Typer(
+    help="The same on plain files, without a profile: make pairs, look at them, train on them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(check)
+app.command()(train)
+app.add_typer(personal_app, name="personal")
 
 _Conversations = Annotated[
     Path,
@@ -38,6 +48,7 @@ _Book = Annotated[Path, typer.Option("--book", help="Your persona: a file that o
 _Model = Annotated[str, typer.Option(help="tacit-tiny, a Hugging Face name, or a directory.")]
 
 
+@app.command()
 def persona(
     conversations: Annotated[
         Path | None, typer.Argument(help="Your conversations; read what is new in them. Left out: only show or change.")
@@ -57,11 +68,11 @@ def persona(
 
     Examples:
 
-      tacit persona conversations.jsonl
+      tacit files persona conversations.jsonl
 
-      tacit persona --write "Prefers metric units."
+      tacit files persona --write "Prefers metric units."
 
-      tacit persona --strike 2
+      tacit files persona --strike 2
     """
     from client.persona.book import load_book, save_book
 
@@ -78,9 +89,10 @@ def persona(
             after = after.strike(strike)
         if after != before:
             save_book(after, book)
-        _show_persona(after)
+        show_persona(after)
 
 
+@app.command()
 def pairs(
     conversations: _Conversations,
     out_file: Annotated[Path, typer.Option("--out", help="New file for the pairs; only you can read it.")],
@@ -116,13 +128,14 @@ def pairs(
     """Make preference pairs from your conversations, and say why others were not made.
 
     Where you asked for a reply to be redone, it is; where you said nothing, replies are ranked under your persona.
-    `tacit train` learns from the result.
+    `tacit files train` learns from the result.
 
     Example:
 
-      tacit pairs conversations.jsonl --out pairs.jsonl
+      tacit files pairs conversations.jsonl --out pairs.jsonl
     """
     from client.conversation_files import read_conversations
+    from client.learning import persona_text
     from client.pair_making import Models, PairMakingConfig, UserHistory, make_pairs
     from client.persona.book import load_book, save_book
     from shared.language_model import ModelConfig, load_language_model
@@ -154,7 +167,7 @@ def pairs(
         )
         with out.status("reading") as status:
             report = make_pairs(
-                [UserHistory(conversations=history, persona=_text(read, own))],
+                [UserHistory(conversations=history, persona=persona_text(read, own))],
                 models,
                 config,
                 seed=seed,
@@ -179,13 +192,6 @@ def _update(book: PersonaBook, history: tuple[Conversation, ...], model: Languag
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("reading conversations", total=len(history))
         return book.update(history, model, progress=lambda done: bar.update(task, completed=done))
-
-
-def _text(book: PersonaBook, model: LanguageModel) -> str | None:
-    def count(text: str) -> int:
-        return len(model.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    return book.persona().to_text(count_tokens=count)
 
 
 def _writer(
@@ -219,31 +225,6 @@ def _reward(name: str, own: LanguageModel, judge: LanguageModel | ModelServer) -
     if name == "pmi":
         return PersonaMutualInformation(own)
     return ModelJudge(judge) if name == "judge" else load_reward_model(name)
-
-
-def _show_persona(book: PersonaBook) -> None:
-    from client.persona.statements import StatementDropped
-
-    statements = book.persona().statements
-    if not statements:
-        out.print("nothing is known of you yet", highlight=False)
-    table = Table(show_edge=False)
-    for name in ("", "statement", "sure", "last said", "from"):
-        table.add_column(name)
-    for number, one in enumerate(statements, start=1):
-        places = ", ".join(f"{found.conversation_id} turn {found.turn}" for found in one.evidence[-3:])
-        more = f" and {len(one.evidence) - 3} more" if len(one.evidence) > 3 else ""
-        source = "you wrote it" if one.source == "user" else f"{places}{more}"
-        lock = " (locked)" if one.locked else ""
-        date = one.date.date().isoformat() if one.date is not None else ""
-        table.add_row(str(number), Text(one.text), f"{one.confidence:.0%}", date, Text(source + lock))
-    if statements:
-        out.print(table)
-    dropped = book.dropped()
-    del dropped[StatementDropped.NOTHING_SAID]  # an answer that states nothing was no statement
-    if dropped:
-        reasons = ", ".join(f"{count} {reason.value}" for reason, count in sorted(dropped.items()))
-        out.print(f"left out: {reasons}", highlight=False)
 
 
 def _show_report(report: PairReport) -> None:

@@ -1,0 +1,57 @@
+"""Forgetting everything: the vault's key first, which makes noise of all that is under it, then the files."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from client.profile import Profile
+from client.vault.keys import KeyFile, OsKeyring, Unlocker, erase
+from client.vault.rotation import destroy_files
+from client.vault.vault import Vault
+
+
+def destroy_profile(profile: Profile) -> tuple[Path, ...]:
+    """Destroys a profile. Needs no key: who has lost the passphrase can still forget.
+
+    The device's keys, its ledger and the digests of what it answered stay: they hold nothing that was said, and a
+    device that forgot what it told could be asked to tell it again.
+
+    Returns:
+        what was kept.
+
+    Raises:
+        OSError: a file cannot be removed; run it again.
+        UnlockerError: the keyring does not answer; the files are gone all the same.
+    """
+    unlocker = _unlocker(profile)
+    destroy_files(profile.vault_directory, unlocker)
+    for trained in (
+        profile.state_directory / "adapters",
+        profile.state_directory / "personal",
+        profile.ledger_directory / "sessions",  # an update that waits for its mask; the ledger knows of it
+    ):
+        if trained.is_dir():
+            shutil.rmtree(trained)
+    erase(profile.token_file)
+    for file in (profile.server_file, profile.home / "profile.toml"):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # something of another program's
+        profile.vault_directory.rmdir()
+    with suppress(OSError):  # of a device that was never asked
+        profile.state_directory.rmdir()
+    return tuple(path for path in (profile.state_directory, profile.ledger_directory) if path.is_dir())
+
+
+def _unlocker(profile: Profile) -> Unlocker | None:
+    """Whose own key is destroyed as well. A key file may open other vaults: it is, too."""
+    from client.vault.errors import VaultError
+
+    with suppress(VaultError):
+        kind = Vault.kind(profile.vault_directory)
+        if kind == OsKeyring.kind:
+            return OsKeyring()
+        if kind == KeyFile.kind and profile.settings.key_file is not None:
+            return KeyFile(profile.settings.key_file)
+    return None

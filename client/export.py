@@ -1,0 +1,149 @@
+"""Everything that is kept of a person, in open formats that other programs read. Plain text: theirs to guard.
+
+conversations.jsonl   one a line, as `tacit import --format messages` reads them back
+pairs.jsonl           TRL's conversational format, with where each came from
+choices.jsonl         replies that were left for others
+persona.json          statements, with the places that they rest on, and what was struck out
+votes.jsonl, consents.json, privacy.jsonl
+adapter/              the adapter that answers, as PEFT reads it (with `adapters`)
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from client.conversation_files import format_conversation
+from client.persona.book import PersonaBook
+from client.persona.statements import Statement
+from client.privacy_ledger import PrivacyLedger
+from client.profile import Profile
+from client.vault.consents import CONSENT_SOURCES
+from client.vault.vault import Vault
+from shared.preference_lines import PreferenceLine, format_preference_line
+from shared.private_files import sync, write_private
+
+
+class ExportError(RuntimeError):
+    """There is something where the export was to be made."""
+
+
+def export_all(
+    profile: Profile, vault: Vault, directory: Path, *, save_adapter: Callable[[Path], None] | None = None
+) -> dict[str, int]:
+    """Writes a new directory that only its owner may read, whole or not at all.
+
+    Args:
+        save_adapter: writes the adapter into a directory; None leaves it out.
+
+    Returns:
+        file → entries in it.
+
+    Raises:
+        ExportError: there is something at `directory`.
+        OSError, VaultError, LedgerError: nothing was left.
+    """
+    if directory.exists() or directory.is_symlink():
+        raise ExportError(f"{directory} is there already: name a new directory")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:  # mode 0700
+        made = Path(name) / "export"
+        made.mkdir(mode=0o700)
+        counts = {
+            "conversations.jsonl": _write(made / "conversations.jsonl", map(format_conversation, vault.conversations)),
+            "pairs.jsonl": _write(
+                made / "pairs.jsonl",
+                (
+                    f"{format_preference_line(PreferenceLine(pair=one.pair))}\n".encode("utf-8", "replace")
+                    for one in vault.pairs.every()
+                ),
+            ),
+            "pair_facts.jsonl": _write(made / "pair_facts.jsonl", _lines(_pair_facts(vault))),
+            "choices.jsonl": _write(made / "choices.jsonl", _lines(_choices(vault))),
+            "votes.jsonl": _write(made / "votes.jsonl", _lines(vault.votes.rows())),
+            "privacy.jsonl": _write(made / "privacy.jsonl", _lines(_privacy(profile))),
+            "persona.json": _write(made / "persona.json", _lines([_persona(vault.personas.load())])),
+            "consents.json": _write(
+                made / "consents.json", _lines([{one: vault.consents.granted(one) for one in CONSENT_SOURCES}])
+            ),
+        }
+        if save_adapter is not None:
+            save_adapter(made / "adapter")
+            (made / "adapter").chmod(0o700)
+        made.rename(directory)
+        sync(directory.parent)
+    return counts
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> int:
+    count = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal count
+        for line in lines:
+            count += 1
+            yield line
+
+    write_private(path, counted())
+    return count
+
+
+def _lines(values: Iterable[object]) -> Iterator[bytes]:
+    return (json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for value in values)
+
+
+def _pair_facts(vault: Vault) -> Iterator[dict[str, object]]:
+    for one in vault.pairs.every():
+        yield {"state": one.state, "made_at": one.made_at.isoformat(), "conversation_ids": list(one.conversation_ids)}
+
+
+def _choices(vault: Vault) -> Iterator[dict[str, object]]:
+    for one in vault.choices.every():
+        choice = one.choice
+        parts = {"prompt": choice.prompt, "kept": choice.kept, "left": choice.left}
+        yield {
+            "conversation_id": one.conversation_id,
+            "kind": choice.kind,
+            **{
+                name: [{"role": message.role, "content": message.content} for message in messages]
+                for name, messages in parts.items()
+            },
+        }
+
+
+def _persona(book: PersonaBook) -> dict[str, object]:
+    def values(one: Statement) -> dict[str, object]:
+        return {
+            "text": one.text,
+            "source": one.source,
+            "locked": one.locked,
+            "confidence": one.confidence,
+            "evidence": [
+                {
+                    "conversation_id": found.conversation_id,
+                    "turn": found.turn,
+                    "date": None if found.date is None else found.date.isoformat(),
+                }
+                for found in one.evidence
+            ],
+        }
+
+    return {"statements": [values(one) for one in book.persona().statements], "struck": list(book.struck)}
+
+
+def _privacy(profile: Profile) -> Iterator[dict[str, object]]:
+    if not profile.ledger_directory.is_dir():
+        return
+    ledger = PrivacyLedger(directory=profile.ledger_directory, anchor_directory=profile.state_directory)
+    for charge in ledger.charges():
+        yield {
+            "run": charge.run,
+            "round": charge.round_number,
+            "protects": charge.plan.privacy_unit,
+            "plan": charge.plan.digest(),
+            "answered": charge.reply is not None,
+        }
+    for run, number, reason in ledger.refusals():
+        yield {"run": run, "round": number, "declined": reason}

@@ -1,0 +1,112 @@
+"""Runs this device's own, installed client for what its SuperNode receives. Nothing that a server ships is loaded.
+
+A SuperNode in process isolation hands tasks to whoever knows its secret. Flower's own executor would unpack the bundle
+that came with a run and execute it: this one never opens it. Its messages go to the installed ClientApp, in this
+process, which is where the vault is open; the SuperNode is another process and has no key to it.
+
+Flower's modules used here are internal: its version is pinned, and a test runs all of this against a real SuperLink.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from flwr.app import Context, Message
+from flwr.app.error import Error
+from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode, SubStatus
+from flwr.proto.runtime_pb2 import AcquireTaskRequest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supercore.retry import make_simple_http_retry_invoker
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+
+_LOG = logging.getLogger(__name__)
+_COMPONENT = "flwr-clientapp"
+_POLL_SECONDS = 0.5
+_PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
+
+
+class LocalExecutor:
+    """Takes tasks of one SuperNode, one at a time."""
+
+    def __init__(self, address: str, *, secret: bytes, app: ClientApp) -> None:
+        """Args:
+        address: HOST:PORT of the SuperNode's Runtime API, on this machine.
+        secret: 32 bytes that the SuperNode was given, too.
+        app: answers.
+        """
+        self._address = address
+        self._app = app
+        self._tasks = self._client(SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods=_PROTECTED))
+
+    def __repr__(self) -> str:
+        return f"LocalExecutor({self._address})"
+
+    def run(self, stop: threading.Event, *, answered: Callable[[], None] = lambda: None) -> None:
+        """Answers until told to stop. A SuperNode that does not answer is asked again.
+
+        Args:
+            answered: called after each task.
+        """
+        while not stop.is_set():
+            try:
+                found = self._tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
+            except Exception as error:  # whatever it is: the SuperNode is being restarted
+                _LOG.debug("the SuperNode gives no task (%s)", type(error).__name__)
+                stop.wait(_POLL_SECONDS)
+                continue
+            if found.HasField("task") and found.token:
+                self._answer(found.token)
+                answered()
+            else:
+                stop.wait(_POLL_SECONDS)
+        self._tasks.close()
+
+    def _answer(self, token: str) -> None:
+        client = self._client(RuntimeTokenHttpInterceptor(token))
+        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
+        context: Context | None = None
+        status, details = SubStatus.FAILED, ""
+        try:
+            heartbeat.start()
+            message, context, _, _ = pull_task_input(client)
+            reply = self._reply(message, context)
+            push_message(client, reply, context)
+            status = SubStatus.COMPLETED
+        except Exception as error:
+            # Its text may quote what it was about.
+            details = f"the device could not answer ({type(error).__name__})"
+            _LOG.warning("%s", details)
+        finally:
+            push_task_output(client=client, context=context, sub_status=status, details=details)
+            heartbeat.stop()
+            client.close()
+
+    def _reply(self, message: Message, context: Context) -> Message:
+        try:
+            return self._app(message, context)
+        except Exception as error:  # a kind of message that this client does not know
+            _LOG.warning("this device does not know what it was asked (%s)", type(error).__name__)
+            return Message(
+                Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason="not a message of this client"),
+                reply_to=message,
+            )
+
+    def _client(self, interceptor: ProtobufClientInterceptor) -> RuntimeHttpClient:
+        return RuntimeHttpClient.from_server_address(
+            server_address=self._address,
+            insecure=True,  # loopback
+            root_certificates=None,
+            interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
+            retry_invoker=make_simple_http_retry_invoker(),
+        )

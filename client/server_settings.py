@@ -1,0 +1,84 @@
+"""Which server a device has joined: `server.toml` of its profile."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from client.server_url import is_loopback
+from shared.private_files import write_private
+
+_FORMAT = 1
+_MOST_NUMBER = 2**63 - 1
+
+
+class ServerSettingsError(ValueError):
+    """The settings cannot be read or are not allowed. Says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Attributes:
+    host, port: of the server.
+    root_certificates: PEM file of the authority that the server's certificate is checked against; None speaks plainly,
+        which only a server on this machine may.
+    number: by which cohorts know this device.
+    """
+
+    host: str
+    port: int
+    root_certificates: Path | None = None
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.host or not 0 < self.port < 2**16:
+            raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
+        if not 0 <= self.number <= _MOST_NUMBER:
+            raise ServerSettingsError("the device's number must be from 0 to 2^63 - 1")
+        if self.root_certificates is None and not is_loopback(self.host):
+            raise ServerSettingsError(
+                "a server on another machine is spoken to over TLS only: give its authority's certificate with --ca"
+            )
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT`."""
+        return f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, address: str, *, root_certificates: Path | None, number: int) -> ServerSettings:
+        """Of what a person types. Raises: ServerSettingsError."""
+        host, _, port = address.rpartition(":")
+        if not port.isascii() or not port.isdigit():
+            raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
+        return cls(host=host.strip("[]"), port=int(port), root_certificates=root_certificates, number=number)
+
+    def write(self, path: Path) -> None:
+        """Whole or not at all. Raises: OSError."""
+        values: dict[str, object] = {"format": _FORMAT, "address": self.address, "number": self.number}
+        if self.root_certificates is not None:
+            values["root-certificates"] = str(self.root_certificates)
+        write_private(path, [tomli_w.dumps(values).encode()])
+
+    @classmethod
+    def load(cls, path: Path) -> ServerSettings | None:
+        """The settings in a file; None where there is none.
+
+        Raises:
+            ServerSettingsError: it is damaged.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ServerSettingsError(f"{path} cannot be read ({type(error).__name__})") from None
+        address, number, certificates = (values.get(key) for key in ("address", "number", "root-certificates"))
+        if values.get("format") != _FORMAT or not isinstance(address, str) or not isinstance(number, int):
+            raise ServerSettingsError(f"{path} is not of this version")
+        if not isinstance(certificates, str | None):
+            raise ServerSettingsError(f"{path} is damaged: root-certificates must be a text")
+        return cls.parse(address, root_certificates=None if certificates is None else Path(certificates), number=number)
