@@ -200,6 +200,7 @@ _BENCHMARKS = {
     "pair-making": "pair_making",
     "privacy": "privacy",
     "secagg": "secagg",
+    "serve": "serve",
     "vault": "vault",
 }
 
@@ -216,7 +217,8 @@ def bench(
     import-speed: what importing a 1 GB export takes, beside json.load.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
     add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
-    vault: conversations written and read, beside plain SQLite with the same schema.
+    serve: latency of `tacit serve` against transformers' own generate. vault: conversations written and read, beside
+    plain SQLite with the same schema.
     """
     with explained_here("nothing is left to go on with"):
         if name not in _BENCHMARKS:
