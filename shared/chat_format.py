@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -229,13 +230,18 @@ def shorten_prompt(
         return ids, tuple(messages), False
     system = tuple(message for message in messages if message.role == "system")
     turns = [message for message in messages if message.role != "system"]
-    while len(turns) > 1:
-        turns = turns[1:]
-        if turns[0].role != "user":
-            continue
-        ids = chat.encode_prompt((*system, *turns))
-        if len(ids) <= max_tokens:
-            return ids, (*system, *turns), True
+    starts = [place for place, turn in enumerate(turns) if place > 0 and turn.role == "user"]
+
+    def encoded(start: int) -> list[int]:
+        return chat.encode_prompt((*system, *turns[start:]))
+
+    # Fewer turns never have more tokens: a long conversation is read a few times, and not once a turn.
+    fitting = bisect_left(starts, True, key=lambda start: len(encoded(start)) <= max_tokens)
+    if fitting < len(starts):
+        return encoded(starts[fitting]), (*system, *turns[starts[fitting] :]), True
+    if starts:
+        ids = encoded(starts[-1])
+    turns = turns[-1:]
     kept = (*system, *turns)
     # Everything before the last turn's own words is the system message and the header of the turn.
     head = _shared_prefix(ids, chat.encode_prompt((*system, Message(role="user", content="\n#"))))

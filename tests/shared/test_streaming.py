@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from shared import decoding
 from shared.causal_lm import LanguageModel
+from shared.chat_format import shorten_prompt
+from shared.conversation import Message
 from shared.decoding import ReadPrefix, pick
 from tests.tiny import CONFIGS, language_model, message
 
@@ -104,6 +108,28 @@ def test_what_is_asked_beyond_half_of_the_context_is_given_where_there_is_room()
     prompt, limit = model.fit_prompt(said, max_new_tokens=10_000)
     assert limit == 128
     assert len(prompt) <= 128
+
+
+def test_a_very_long_conversation_is_cut_after_few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = language_model()
+    turns = [message("user" if turn % 2 == 0 else "assistant", f"bread {turn}") for turn in range(1001)]
+    said = (message("system", "Be brief."), *turns)
+    read: list[int] = []
+    encode = model.chat.encode_prompt
+
+    def counted(messages: Sequence[Message]) -> list[int]:
+        read.append(len(messages))
+        return encode(messages)
+
+    monkeypatch.setattr(model.chat, "encode_prompt", counted)
+    ids, kept, was_cut = shorten_prompt(model.chat, said, max_tokens=150)
+    assert len(read) < 20
+    assert was_cut
+    assert (kept[0], kept[-1], kept[1].role) == (said[0], said[-1], "user")
+    assert list(kept[1:]) == turns[-len(kept) + 1 :]
+    assert ids == encode(kept)
+    one_more = (said[0], *turns[-len(kept) - 1 :])
+    assert len(ids) <= 150 < len(encode(one_more))
 
 
 def test_top_p_leaves_the_likeliest_tokens_that_reach_it() -> None:
