@@ -40,7 +40,10 @@ def serve_command(
     """
     with told("the server has not started"), opened() as (profile, vault):
         from client.assistant.assistant import Assistant
+        from client.learning import Learning
+        from client.serve import page_api
         from client.serve.app import build_app, listen, make_server
+        from client.serve.running import ReplyRunner
         from client.serve.token import serve_token
         from shared.language_model import load_language_model
 
@@ -48,8 +51,24 @@ def serve_command(
         with listen(port) as place:
             address = place.getsockname()
             with err.status(f"loading {profile.settings.model.name}"):
-                assistant = Assistant(profile, vault, load_language_model(profile.settings.model))
-            server = make_server(build_app(assistant, vault, token=token, address=(address[0], address[1])))
+                model = load_language_model(profile.settings.model)
+                assistant = Assistant(profile, vault, model)
+            runner = ReplyRunner()
+
+            def stop() -> None:
+                server.should_exit = True
+
+            page = page_api.routes(assistant, vault, profile, Learning(profile, vault, model), runner=runner, stop=stop)
+            server = make_server(
+                build_app(
+                    assistant,
+                    vault,
+                    token=token,
+                    address=(address[0], address[1]),
+                    extra_routes=page,
+                    runner=runner,
+                )
+            )
             base = f"http://{address[0]}:{address[1]}"
             _say(base, profile.token_file, token if show_token else None)
             problem = assistant.state().problem

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
+import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+import uvicorn
 from openai import OpenAI
 from typer.testing import CliRunner, Result
 
@@ -198,11 +202,38 @@ def test_serve_says_where_it_is_and_stops_on_ctrl_c(profile: Profile) -> None:
                 if probe.connect_ex(("127.0.0.1", int(base.split(":")[2].split("/")[0]))) == 0:
                     break
             assert time.monotonic() < deadline
+        with urllib.request.urlopen(base.removesuffix("v1"), timeout=20) as page:  # noqa: S310 - this test's own server
+            assert b"<html" in page.read()
         with OpenAI(base_url=base, api_key=token, max_retries=0, timeout=30) as client:
             assert "tacit" in [model.id for model in client.models.list()]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert "stopped" in process.stdout.read()
+
+
+def test_serve_opens_the_page_without_showing_the_token_to_others(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line of a browser can be read by every user of the machine."""
+    opened: list[str] = []
+
+    def browse(address: str) -> bool:
+        file = Path(urllib.request.url2pathname(address.removeprefix("file://")))
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        opened.extend((address, file.read_text()))
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--open"])
+    assert result.exit_code == 0, result.output
+    token = profile.token_file.read_text().strip()
+    address, content = opened
+    assert token not in address + result.output
+    assert f"/#token={token}" in content
+    assert not Path(urllib.request.url2pathname(address.removeprefix("file://"))).exists()
+    shown = CliRunner().invoke(app, ["serve", "--port", "0", "--show-token"], env={"COLUMNS": "300"}).output
+    assert f"/#token={token}" in shown
 
 
 def test_serve_names_a_port_that_is_taken(profile: Profile) -> None:
