@@ -11,14 +11,15 @@ import sys
 import time
 import urllib.request
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 import typer
 import uvicorn
+from click.testing import Result
 from openai import OpenAI
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from client import chat_commands
 from client.assistant.assistant import Assistant, ReplyStream
@@ -138,7 +139,7 @@ class _Scripted(ReplyStream):
         super().__init__(prompt_tokens=1)
         self._pieces = self._characters(text)
 
-    def _characters(self, text: str) -> Iterator[str]:  # type: ignore[misc]
+    def _characters(self, text: str) -> Generator[str, None, None]:
         yield from text
         self.finished = self.is_whole = True
 

@@ -37,7 +37,7 @@ def test_a_stream_is_what_generate_gives(
 ) -> None:
     monkeypatch.setattr(decoding, "_READ_AT_ONCE", 8)
     model, prefix = _model(architecture), ReadPrefix()
-    said = _ASKED
+    said: tuple[Message, ...] = _ASKED
     for _ in range(3):
         expected = model.generate_replies([said], max_new_tokens=16, temperature=temperature)[0][0]
         prompt, limit = model.fit_prompt(said, max_new_tokens=16)

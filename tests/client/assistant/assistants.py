@@ -89,9 +89,7 @@ class Home:
         return attach_adapter(self.base.twin(), self._plan().adapter)
 
 
-def random_state(
-    adapted: AdaptedModel, *, seed: int, scale: float = 0.3
-) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def random_state(adapted: AdaptedModel, *, seed: int, scale: float = 0.3) -> NDArray[np.float32]:
     """An adapter's state that changes every reply."""
     size = adapted.read().size
     return (scale * np.random.default_rng(seed).standard_normal(size)).astype(np.float32)

@@ -151,7 +151,7 @@ def test_training_in_another_thread_changes_no_reply(home: Home) -> None:
 
     thread = threading.Thread(target=train)
     thread.start()
-    replies = []
+    replies: list[list[str]] = []
     while not done.is_set() or len(replies) < 6:
         replies.append([assistant.reply(REQUEST, _SHORT, tuned=tuned).text for tuned in (True, False)])
     stop.set()

@@ -220,7 +220,7 @@ def test_a_conversation_is_kept_once_over_its_turns(served: Served, home: Home) 
         said.append({"role": "assistant", "content": _said(served, said)})
         assert len(home.vault.conversations) == 1
     (kept,) = home.vault.conversations
-    assert [(one.role, one.content) for one in kept.messages] == [(one["role"], one["content"]) for one in said]  # type: ignore[typeddict-item]
+    assert [(one.role, one.content) for one in kept.messages] == [(one["role"], one["content"]) for one in said]
     facts = home.vault.conversations.facts(kept.conversation_id)
     assert (facts.source, facts.private, facts.messages) == ("chats", False, 7)
     assert kept.started is not None
@@ -371,7 +371,7 @@ def test_a_stream_that_fails_ends_with_an_error_that_says_nothing(
             raise RuntimeError(_MARKER)
 
     hook = served.assistant._plain.model.register_forward_pre_hook(fail)
-    received = []
+    received: list[object] = []
 
     def read() -> None:
         received.extend(served.client.chat.completions.create(model="tacit", messages=[_BREAD], stream=True))
