@@ -194,6 +194,7 @@ def pretrain_command(
 
 _BENCHMARKS = {
     "aggregate": "aggregate",
+    "device": "device",
     "dpo-step": "dpo_step",
     "federation": "federation",
     "import-speed": "import_speed",
@@ -213,6 +214,7 @@ def bench(
     """Measure speed and memory against a peer, as ratios within one run.
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
+    device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
     import-speed: what importing a 1 GB export takes, beside json.load.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers

@@ -2,9 +2,9 @@
 
 The export is made: some 20 kB a conversation, with a root, a hidden system message, turns of a few sentences with lists
 and code, a reply regenerated in every second conversation and a message edited in every third. It is imported into
-files, twice (the second time everything is there already), each time in a process of its own, whose memory is what is
-measured. The peer is what a script would do, `json.load` of the whole file; it is asked for a tenth of the size, which
-the import is asked for too, since it holds everything at once.
+an encrypted vault, twice (the second time everything is there already), and into a plain file, each time in a process
+of its own, whose memory is what is measured. The peer is what a script would do, `json.load` of the whole file; it is
+asked for a tenth of the size, which the import is asked for too, since it holds everything at once.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ make like him into time has look two more write go see number no way could peopl
 naïve café Brötchen パン 🍞
 """
 _WORDS = _PROSE.split()
+_WAYS = {"import": "vault", "import again": "vault", "import into a plain file": "file", "json.load": "load"}
 _MODELS = ("gpt-4o", "o3", "gpt-5")
 
 
@@ -49,7 +50,10 @@ def run(
     results: list[dict[str, object]] = []
     ratios: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir=directory, prefix="import-speed-") as made:
-        for size, parts in ((megabytes // 10, ("import", "json.load")), (megabytes, ("import", "import again"))):
+        for size, parts in (
+            (megabytes // 10, ("import", "json.load")),
+            (megabytes, ("import", "import again", "import into a plain file")),
+        ):
             place = Path(made) / str(size)
             place.mkdir()
             export = place / "conversations.json"
@@ -57,7 +61,7 @@ def run(
             told = {"export_bytes": export.stat().st_size, "conversations": conversations}
             found = {}
             for part in parts:
-                figures = found[part] = _measure("load" if part == "json.load" else "import", export, place / "kept")
+                figures = found[part] = _measure(_WAYS[part], export, place / "kept")
                 per_second = conversations / figures["seconds"]
                 results.append({"part": part, **told, **figures, "conversations_per_second": per_second})
                 progress(
@@ -156,8 +160,10 @@ def _measure(what: str, export: Path, kept: Path) -> dict[str, float]:
 
 
 def _print_measured(what: str, export: Path, kept: Path) -> None:
-    from client.importers.importing import import_conversations
+    from client.importers.importing import ConversationStore, import_conversations
     from client.importers.jsonl_store import JsonlStore
+    from client.vault.keys import KeyFile
+    from client.vault.vault import Vault
 
     before = _resident_bytes("VmRSS")
     began = time.perf_counter()
@@ -167,7 +173,11 @@ def _print_measured(what: str, export: Path, kept: Path) -> None:
             held = json.load(file)
         figures["read"] = len(held)
     else:
-        report = import_conversations(export, JsonlStore(kept / "conversations.jsonl"))
+        store: ConversationStore = JsonlStore(kept / "conversations.jsonl")
+        if what == "vault":
+            key, directory = KeyFile(kept / "key"), kept / "vault"
+            store = (Vault.create if Vault.kind(directory) is None else Vault.open)(directory, key).imports
+        report = import_conversations(export, store)
         figures = {"read": report.read, "added": report.added, "unchanged": report.unchanged}
         figures["choices"] = sum(report.choices.values())
     figures["seconds"] = time.perf_counter() - began
@@ -187,7 +197,7 @@ def _resident_bytes(field: str) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("import", "load"))
+    parser.add_argument("what", choices=("vault", "file", "load"))
     parser.add_argument("export", type=Path)
     parser.add_argument("kept", type=Path)
     arguments = parser.parse_args()
