@@ -15,7 +15,7 @@ export function ask({ title, says, yes, no = "Cancel", danger = false, word = nu
     const accept = h("button", { type: "submit", class: danger ? "danger" : "main", disabled: word !== null }, yes);
     const form = h(
       "form",
-      { method: "dialog" },
+      { method: "dialog", "aria-labelledby": heading },
       h("h2", { id: heading, text: title }),
       ...says.map((text) => h("p", { text })),
       typed && h("p", {}, h("label", { for: typed.id, text: `Type “${word}” to go on` }), typed),
@@ -61,7 +61,7 @@ export async function tell(title, says) {
       { "aria-labelledby": heading },
       h(
         "form",
-        { method: "dialog" },
+        { method: "dialog", "aria-labelledby": heading },
         h("h2", { id: heading, text: title }),
         ...says.filter(Boolean).map((said) => (typeof said === "string" ? h("p", { text: said }) : said)),
         h("div", { class: "row end" }, close),

@@ -55,6 +55,7 @@ async function show(keepsFocus = false) {
     else link.removeAttribute("aria-current");
   }
   document.body.dataset.place = place;
+  main.setAttribute("aria-busy", "true");
   let shown;
   try {
     shown = await view(rest.filter(Boolean), shell);
@@ -69,6 +70,7 @@ async function show(keepsFocus = false) {
   leave = shown.leave ?? (() => {});
   document.title = `${shown.title} · Tacit`;
   main.replaceChildren(shown.node);
+  main.removeAttribute("aria-busy");
   main.scrollTop = 0;
   shown.begin?.();
   if (keepsFocus) return;
@@ -82,7 +84,7 @@ function askForToken() {
   const trouble = h("div");
   const form = h(
     "form",
-    { class: "card" },
+    { class: "card", "aria-label": "Open the page" },
     h("h1", { text: "Tacit" }),
     h("p", { text: "This page needs the key that “tacit serve” showed when it started. Open the address that it printed, or paste the key here." }),
     h("p", {}, h("label", { for: field.id, text: "Key" }), field),

@@ -210,7 +210,7 @@ function pair(one, changed) {
     const trouble = h("div");
     const form = h(
       "form",
-      { class: "edit" },
+      { class: "edit", "aria-label": "Correct the better reply" },
       ...fields.map((field, place) => h("p", {}, h("label", { for: field.id, text: fields.length > 1 ? `The better reply, part ${place + 1}` : "What should have been said" }), field)),
       trouble,
       h("div", { class: "row" }, h("button", { type: "submit", class: "main" }, "Save"), button("Cancel", () => { paint(full); body.querySelector("button").focus(); })),

@@ -11,7 +11,7 @@ export async function personaView() {
   const field = h("input", { id: freshId("about-me"), maxlength: persona.most_characters, autocomplete: "off" });
   const form = h(
     "form",
-    { class: "card" },
+    { class: "card", "aria-label": "About you" },
     h("label", { for: field.id, text: "Tell Tacit something about you" }),
     h("div", { class: "row" }, field, h("button", { type: "submit", class: "main" }, "Add")),
     h("p", { class: "quiet", text: "For example: “Prefers short answers.” It stands above anything that Tacit works out by itself." }),
