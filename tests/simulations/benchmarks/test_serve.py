@@ -16,7 +16,7 @@ def test_serving_is_timed_beside_generate(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "serve.json").read_text()) == report
     ratios = report["ratios"]
     assert isinstance(ratios, dict)
-    assert len(ratios) == 6
+    assert len(ratios) == 8
     assert all(ratio > 0 for ratio in ratios.values())
     results = json.loads(json.dumps(report["results"]))
     assert [one["way"] for one in results] == ["serve", "generate", "serve, next turn"] * 2
