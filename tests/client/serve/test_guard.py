@@ -240,9 +240,10 @@ def test_the_token_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert serve_token(path) == token
     assert serve_token(tmp_path / "another") != token
-    path.chmod(0o644)
-    with pytest.raises(ProfileError, match="not yours alone"):
-        serve_token(path)
+    for mode in (0o644, 0o640, 0o620):
+        path.chmod(mode)
+        with pytest.raises(ProfileError, match="not yours alone"):
+            serve_token(path)
     path.chmod(0o600)
     for content in ("", "short", "a" * 43 + "\nb", "ä" * 43):
         path.write_text(content)
