@@ -84,6 +84,12 @@ class PairCache:
             self._pairs.move_to_end(key)
         return found
 
+    def keep_only(self, pairs: Sequence[PreferencePair]) -> None:
+        """Drops what is known of any other pair: what its user has forgotten must not stay in memory."""
+        kept = set(pairs)
+        for key in [key for key in self._pairs if key[0] not in kept]:
+            del self._pairs[key]
+
     def put(self, key: _Key, prepared: PreparedPair) -> None:
         """Remembers a pair."""
         self._pairs[key] = prepared

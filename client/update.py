@@ -62,7 +62,7 @@ def answer(
             keys = device.sessions().enter(request, clipped)
             return TrainReply(status="trained", request_digest=digest, keys=keys)
         return TrainReply(status="trained", request_digest=digest, vector=clipped)
-    pairs = _made_anew(request, adapted, device.pairs())
+    pairs = _made_anew(request, adapted, _pairs_of(device, cache))
     if request.plan.training.online_candidates:
         cache = None  # no pair comes twice
     if len(pairs) > config.max_pairs:
@@ -119,7 +119,7 @@ def _train_as_one_of_many(
     That is what the relation zero-out means: whether a device has pairs, or pairs that can be trained on, is part of
     its content, and must not show in its reply.
     """
-    usable = _usable_pairs(request, device, adapted, config)
+    usable = _usable_pairs(request, device, adapted, config, cache)
     nothing = np.zeros(adapted.spec.update_dimension(request.round_number), dtype=np.float32)
     if not usable:
         return nothing
@@ -136,7 +136,7 @@ def _train_as_one_of_many(
 def _train_with_private_pairs(
     request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
 ) -> NDArray[np.float32]:
-    usable = _usable_pairs(request, device, adapted, config)
+    usable = _usable_pairs(request, device, adapted, config, cache)
     try:
         return _train_with_noise(request, config, device, adapted, usable, cache).vector
     except Exception as error:
@@ -190,11 +190,23 @@ def _made_anew(
     )
 
 
+def _pairs_of(device: Device, cache: PairCache | None) -> Sequence[PreferencePair]:
+    """The device's pairs; what is remembered of others is dropped. Raises: DeviceError."""
+    pairs = device.pairs()
+    if cache is not None:
+        cache.keep_only(pairs)
+    return pairs
+
+
 def _usable_pairs(
-    request: TrainRequest, device: Device, adapted: AdaptedModel, config: TrainingConfig
+    request: TrainRequest,
+    device: Device,
+    adapted: AdaptedModel,
+    config: TrainingConfig,
+    cache: PairCache | None,
 ) -> tuple[tuple[PreferencePair, EncodedPair], ...]:
     try:
-        pairs = device.pairs()
+        pairs = _pairs_of(device, cache)
     except Exception as error:  # whatever it is, it is about the pairs
         said = str(error) if isinstance(error, DeviceError) else type(error).__name__
         _LOG.warning("%s: this device replies as one without pairs", said)

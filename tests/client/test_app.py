@@ -11,6 +11,7 @@ from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+import client.app
 import client.training
 from client.app import build_client_app
 from client.device import DeclinedError, DeviceError, Gate, PersonalFactors
@@ -109,6 +110,18 @@ def test_a_device_trains_and_clips() -> None:
     assert reply.metrics is not None
     assert reply.metrics.pairs == len(_PAIRS)
     assert reply.metrics.update_norm > 0.01
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_what_a_user_has_forgotten_does_not_stay_in_memory(private: bool) -> None:
+    request = _request(plan(private=private))
+    client.app._pair_caches.clear()
+
+    _answer(request, _Device(_PAIRS))
+    (cache,) = client.app._pair_caches.values()
+    assert len(cache) == len(_PAIRS)
+    _answer(request, _Device(_PAIRS[1:]))
+    assert len(cache) == len(_PAIRS) - 1
 
 
 def test_a_device_without_pairs_is_left_out_only_where_nothing_is_private() -> None:

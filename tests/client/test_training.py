@@ -179,6 +179,15 @@ def test_a_cache_forgets_the_pairs_used_longest_ago() -> None:
     assert train(adapted, [PAIRS[0]], SMALL, cache=cache).forwards == 2
 
 
+def test_a_cache_drops_what_is_known_of_pairs_that_are_gone() -> None:
+    adapted = adapted_model()
+    cache = PairCache(capacity=9)
+    train(adapted, PAIRS[:3], SMALL, cache=cache)
+    cache.keep_only([PAIRS[0], PAIRS[4]])
+    assert len(cache) == 1
+    assert train(adapted, [PAIRS[0]], SMALL, cache=cache).forwards == 1
+
+
 def test_nothing_is_left_behind() -> None:
     adapted = adapted_model()
     start = np.full(adapted.spec.dimension, 0.01, dtype=np.float32)
