@@ -6,7 +6,7 @@ import { isOpen, question } from "./consent.js";
 import { ask, tell } from "./dialogs.js";
 import { announce, button, count, freshId, h, problem, unseen } from "./dom.js";
 import { markdown } from "./markdown.js";
-import { refresh, standing } from "./standing.js";
+import { refresh, standing, watch } from "./standing.js";
 
 export async function chatView([id], shell) {
   let conversation = id ? await get("/api/conversation", { id }) : null;
@@ -14,6 +14,7 @@ export async function chatView([id], shell) {
   let running = null; // what stops the reply that is being written
   let unkept = []; // nodes of a reply that was stopped, or of a comparison without a vote
   let isGone = false;
+  let nextQuestion = null;
 
   const heading = h("h1", { text: conversation?.title ?? "New chat" });
   const facts = h("p", { class: "quiet" });
@@ -94,8 +95,7 @@ export async function chatView([id], shell) {
     welcome.hidden = begun || unkept.length > 0;
     send.hidden = running !== null;
     stop.hidden = running === null;
-    const canCompare = running === null && !secret.checked && standing()?.assistant.is_tuned;
-    compare.hidden = !canCompare;
+    offerComparison();
     facts.textContent = described();
     const isKept = conversation !== null;
     actions.replaceChildren(
@@ -106,6 +106,10 @@ export async function chatView([id], shell) {
     if (isKept && running === null && unkept.length === 0 && said.at(-1)?.role === "assistant") {
       talk.lastElementChild?.append(h("div", { class: "again" }, button("Another reply", again)));
     }
+  }
+
+  function offerComparison() {
+    compare.hidden = running !== null || secret.checked || !standing()?.assistant.is_tuned;
   }
 
   function described() {
@@ -228,8 +232,20 @@ export async function chatView([id], shell) {
     shell.listConversations(kept.id);
   }
 
+  /** One question at a time. */
   function askOnce(source) {
-    if (source && isOpen(source) && !below.querySelector(".asks")) below.append(question(source));
+    if (!source || !isOpen(source)) return;
+    const open = below.querySelector(".asks");
+    if (open) {
+      if (open.dataset.asks !== source) nextQuestion = source;
+      return;
+    }
+    const then = () => {
+      const next = nextQuestion;
+      nextQuestion = null;
+      askOnce(next);
+    };
+    below.append(question(source, then));
   }
 
   async function again() {
@@ -377,6 +393,7 @@ export async function chatView([id], shell) {
     ]);
   }
 
+  const unwatch = watch(offerComparison);
   for (const message of said) add(message.role, message.content);
   paint();
   return {
@@ -392,6 +409,7 @@ export async function chatView([id], shell) {
       isGone = true;
       running?.abort();
       document.removeEventListener("keydown", escape);
+      unwatch();
     },
   };
 }

@@ -46,6 +46,7 @@ export function question(source, done = () => {}) {
     const said = granted
       ? "Thank you. Tacit will learn from this when you press “Learn now” under Pairs."
       : "Understood. Nothing of this is learned from.";
+    card.classList.remove("asks");
     card.replaceChildren(h("p", { class: "quiet", text: `${said} You can change this in Settings at any time.` }));
     announce(said);
     done(granted);

@@ -86,8 +86,8 @@ function askForToken() {
     "form",
     { class: "card", "aria-label": "Open the page" },
     h("h1", { text: "Tacit" }),
-    h("p", { text: "This page needs the key that “tacit serve” showed when it started. Open the address that it printed, or paste the key here." }),
-    h("p", {}, h("label", { for: field.id, text: "Key" }), field),
+    h("p", { text: "This page needs your token. “tacit serve --open” opens the page with it; it also stands in the file serve.token of your profile, from where you can paste it here." }),
+    h("p", {}, h("label", { for: field.id, text: "Token" }), field),
     trouble,
     h("button", { type: "submit", class: "main" }, "Open"),
   );
@@ -97,7 +97,7 @@ function askForToken() {
     try {
       await get("/api/status");
     } catch (error) {
-      const said = error.status === 401 ? new Error("This key does not fit. Is it complete?") : error;
+      const said = error.status === 401 ? new Error("This token does not fit. Is it complete?") : error;
       trouble.replaceChildren(problem(said));
       return;
     }

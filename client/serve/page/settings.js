@@ -45,7 +45,7 @@ export async function settingsView(_parts, shell) {
           ...pairOf("Kept", `${count(state.counts.chats, "chat")}, ${count(state.counts.imports, "imported conversation")}, ${count(state.counts.pairs, "pair")}`))),
       h("section", { class: "card", "aria-label": "This window" },
         h("h2", { text: "This window" }),
-        h("p", { text: "The key to this page lasts as long as this tab. On a computer that others use, lock it when you go." }),
+        h("p", { text: "The token for this page is kept as long as this tab. On a computer that others use, lock it when you go." }),
         button("Lock this window", () => {
           dropToken();
           location.reload();

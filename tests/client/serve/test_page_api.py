@@ -268,6 +268,29 @@ def test_a_private_conversation_keeps_its_words_and_gives_nothing(at: Served) ->
     assert len(cast(list[object], get(at, "/api/conversation", id=name)["said"])) == 4
 
 
+def test_a_vote_in_a_private_conversation_counts_and_makes_no_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_chat, "DEFAULT_MAX_TOKENS", 12)
+    with served(tmp_path / "home", tuned=True) as at:
+        (name,) = talked(at.vault, conversations=1)
+        at.vault.mark_private(name)
+        for source in ("chats", "votes"):
+            post(at, "/api/consents", source=source, granted=True)
+        shown = post(at, "/api/ab", message="Shorter, please.", conversation=name)
+        vote = post(at, "/api/ab/vote", id=shown["id"], outcome="2")
+
+        assert (vote["pair"], vote["no_pair_because"]) == (
+            None,
+            "the conversation is private, so nothing is learned from it",
+        )
+        assert len(at.vault.pairs) == 0
+        assert at.vault.votes.counts().win_rate in (0.0, 1.0)
+        assert len(at.vault.conversations.get(name).messages) == 6
+        assert "hour" in said(at, 410, "/api/ab/vote", id=shown["id"], outcome="2")
+        assert len(at.vault.conversations.get(name).messages) == 6
+
+
 def test_statements_are_written_locked_struck_out_and_allowed_again(at: Served) -> None:
     names = talked(at.vault, conversations=2)
     known(at.vault, names, "Likes short answers.", "Bakes bread at weekends.")
