@@ -66,10 +66,13 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, model: LanguageModel | None = None, *, tuned: bool = False) -> Iterator[Served]:
+def served(
+    home: Path, model: LanguageModel | None = None, *, tuned: bool = False, learning: Learning | None = None
+) -> Iterator[Served]:
     """A new profile, served.
 
     Args:
+        learning: by default of the profile's vault.
         tuned: whether there is an adapter of its user's, of random numbers.
     """
     profile = Profile.create(home, ProfileSettings(key_file=home / "vault.key"), KeyFile(home / "vault.key"))
@@ -86,7 +89,8 @@ def served(home: Path, model: LanguageModel | None = None, *, tuned: bool = Fals
         def stop() -> None:
             server.should_exit = True
 
-        pages = routes(assistant, vault, profile, Learning(profile, vault, base), runner=runner, stop=stop)
+        learns = learning or Learning(profile, vault, base)
+        pages = routes(assistant, vault, profile, learns, runner=runner, stop=stop)
         app = build_app(
             assistant, vault, token=TOKEN, address=(address[0], address[1]), extra_routes=pages, runner=runner
         )

@@ -478,3 +478,46 @@ def test_what_is_forgotten_while_learning_is_trained_out_afterwards() -> None:
     go_on.set()
     assert job.wait(20)
     assert (learning.trained, forgotten) == (1, ["gone"])
+
+
+def test_the_persona_is_not_changed_under_a_run_that_reads_it(tmp_path: Path, model: LanguageModel) -> None:
+    reached, go_on = Event(), Event()
+
+    def run(progress: LearningProgress) -> LearningReport:
+        progress("reading your conversations", 0.5)
+        reached.set()
+        assert go_on.wait(20)
+        return LearningReport(conversations=1, unread=0, statements=0, rejected={"a reply was cut off": 2})
+
+    learning = cast(Learning, ScriptedLearning(run=run))
+    with served(tmp_path / "home", model, learning=learning) as at:
+        post(at, "/api/consents", source="chats", granted=True)
+        post(at, "/api/learn")
+        assert reached.wait(20)
+        assert cast(dict[str, object], get(at, "/api/status")["learning"])["fraction"] == 0.5
+        assert "learning at this moment" in said(at, 409, "/api/persona/write", text="Prefers metric units.")
+        go_on.set()
+        while (state := get(at, "/api/learn"))["running"]:
+            time.sleep(0.02)
+        assert cast(dict[str, object], state["report"])["rejected"] == {"a reply was cut off": 2}
+        post(at, "/api/persona/write", text="Prefers metric units.")
+
+
+@pytest.mark.parametrize("what", ["forgotten", "private", "dropped"])
+def test_what_was_learned_from_is_trained_out(tmp_path: Path, model: LanguageModel, what: str) -> None:
+    with served(tmp_path / "home", model, tuned=True) as at:
+        (name,) = talked(at.vault, conversations=1)
+        (number,) = paired(at.vault, [name])
+        at.vault.pairs.mark_used([number])
+        assert at.assistant.state().is_tuned
+        if what == "dropped":
+            found = post(at, "/api/pair/drop", number=number)
+        else:
+            found = post(at, f"/api/conversation/{'forget' if what == 'forgotten' else 'private'}", id=name)
+        assert found["retraining"] is True
+        while get(at, "/api/learn")["running"]:
+            time.sleep(0.02)
+        assert get(at, "/api/learn")["error"] is None
+        # There is no other pair to train on, so nothing that was learned answers any more.
+        assert not at.assistant.state().is_tuned
+        assert cast(dict[str, object], get(at, "/api/status")["assistant"])["personal"] == "Nothing yet"
