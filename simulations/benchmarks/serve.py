@@ -12,14 +12,15 @@ The model has Qwen2.5-0.5B's shape and random weights, whose words mean nothing 
 
 from __future__ import annotations
 
-import http.client
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,6 +49,7 @@ from simulations.benchmarks.report import make_report
 
 _TOKEN = "bench-" + "t" * 40
 _PERSONA = "Prefers short answers without jargon."
+_CLIENT = str(Path(__file__).with_name("serve_client.py"))
 _WORDS = ("bread", "basil", "garden", "letter", "kitchen", "train", "violin", "river", "ladder", "window")
 _PARTS = {
     "first": "first token", "each": "per token", "whole": "whole reply", "processor": "processor time of a reply",
@@ -63,7 +65,7 @@ class Timing:
         first: from the request to the first token.
         each: between tokens, their median.
         whole: to the end.
-    processor: of the whole process meanwhile, client and server: it hangs less on what else the machine does.
+    processor: of this process meanwhile: it hangs less on what else the machine does.
     """
 
     first: float
@@ -136,9 +138,8 @@ def run(
                     }
                 )
             for part, label in _PARTS.items():
-                ratios[f"{case}: {label}, serve to generate"] = getattr(medians["serve"], part) / getattr(
-                    medians["generate"], part
-                )
+                ratio = getattr(medians["serve"], part) / getattr(medians["generate"], part)
+                ratios[f"{case}: {label}, serve to generate"] = ratio
     return make_report(
         "serve",
         packages=("tacit", "torch", "transformers", "peft", "starlette", "uvicorn"),
@@ -187,33 +188,22 @@ def _generated(model: LanguageModel, ids: list[int], new_tokens: int) -> Timing:
 
 
 def _streamed(port: int, said: tuple[Message, ...], new_tokens: int) -> tuple[str, Timing]:
-    body = json.dumps(
-        {
-            "model": "tacit-private",
-            "messages": [{"role": one.role, "content": one.content} for one in said],
-            "max_tokens": new_tokens,
-            "temperature": 0,
-            "stream": True,
-        }
-    ).encode("ascii")
-    times: list[float] = []
-    pieces: list[str] = []
-    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
-        connection.connect()
-        used = time.process_time()
-        began = time.perf_counter()
-        connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {_TOKEN}"})
-        answer = connection.getresponse()
-        while (line := answer.readline()) != b"data: [DONE]\n":
-            if not line.startswith(b"data: {"):
-                if not line:
-                    raise RuntimeError("the server did not write its reply to the end")
-                continue
-            piece = json.loads(line[6:])["choices"][0]["delta"].get("content")
-            if piece:
-                times.append(time.perf_counter())
-                pieces.append(piece)
-        ended = time.perf_counter()
+    body = {
+        "model": "tacit-private",
+        "messages": [{"role": one.role, "content": one.content} for one in said],
+        "max_tokens": new_tokens,
+        "temperature": 0,
+        "stream": True,
+    }
+    used = time.process_time()
+    # In a process of its own, as front ends are: in this one its threads would wait for each other.
+    asked = subprocess.run(  # noqa: S603
+        [sys.executable, "-I", _CLIENT, str(port), _TOKEN],
+        input=json.dumps(body).encode("ascii"),
+        capture_output=True,
+        check=True,
+    )
+    began, times, ended, pieces = json.loads(asked.stdout)
     if len(times) != new_tokens:
         raise RuntimeError(f"{len(times)} pieces came of {new_tokens} tokens")
     return "".join(pieces), _timing(began, times, ended, used)
