@@ -43,12 +43,17 @@ def pair_of(kept: KeptChoice, persona: str | None) -> PreferencePair | None:
 def choice_pairs(
     choices: Sequence[KeptChoice], config: FilterConfig, *, persona: str | None, most: int
 ) -> tuple[list[ChoicePair], list[Reason]]:
-    """(the newest `most` pairs that may train, oldest first; why others may not)."""
+    """(the newest `most` pairs that may train, oldest first; why others may not).
+
+    A choice at a conversation's end waits until it goes on.
+    """
     made: list[ChoicePair] = []
     turned_away: list[Reason] = []
     for kept in reversed(choices):
         if len(made) == most:
             break
+        if not kept.went_on:
+            continue
         pair = pair_of(kept, persona)
         reason: Reason | None = Reason.EMPTY
         if pair is not None:

@@ -69,7 +69,9 @@ def persona(
         str | None, typer.Option(help="Add a statement in your own words; it stands above others.")
     ] = None,
     lock: Annotated[int | None, typer.Option(help="Keep statement NUMBER as it is, whatever you say later.")] = None,
+    unlock: Annotated[int | None, typer.Option(help="Let NUMBER go: what is inferred is stated in its place.")] = None,
     strike: Annotated[int | None, typer.Option(help="Never state NUMBER again, nor the like.")] = None,
+    unstrike: Annotated[str | None, typer.Option(help="This text, which was struck out, may be stated again.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Read what your assistant believes of you, and change it.
@@ -92,10 +94,14 @@ def persona(
             after = after.write(write)
         if lock is not None:
             after = after.lock(lock)
+        if unlock is not None:
+            after = after.unlock(unlock)
         if strike is not None:
             after = after.strike(strike)
+        if unstrike is not None:
+            after = after.unstrike(unstrike)
         if after != before:
-            vault.personas.save(after)
+            vault.personas.save_edits(after)
         if as_json:
             typer.echo(json.dumps(_persona_values(after), ensure_ascii=False))
         else:
@@ -200,7 +206,7 @@ def _show_report(report: LearningReport) -> None:
 
 
 def show_persona(book: PersonaBook) -> None:
-    """Prints the statements with where each comes from."""
+    """Prints the statements with where each comes from, and what was struck out."""
     from client.persona.statements import StatementDropped
 
     statements = book.persona().statements
@@ -220,6 +226,8 @@ def show_persona(book: PersonaBook) -> None:
         )
     if statements:
         out.print(table)
+    for text in book.struck:
+        out.print(Text(f"struck out: {plain_line(text)}"))
     dropped = book.dropped()
     del dropped[StatementDropped.NOTHING_SAID]  # an answer that states nothing was no statement
     if dropped:

@@ -147,10 +147,10 @@ class Learning:
             now,
             reader,
             progress=lambda done: progress("reading your conversations", min(1.0, done / todo)),
-            keep=self._vault.personas.save,
+            keep=self._vault.personas.save_readings,
         )
         if updated != book:
-            self._vault.personas.save(updated)
+            self._vault.personas.save_readings(updated)
         return self._vault.personas.load(), len(later)
 
     def _make_pairs(

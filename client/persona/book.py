@@ -164,6 +164,25 @@ class PersonaBook:
         kept = [one for one in self.written if not _about_the_same(one, statement)]
         return replace(self, written=(*kept, statement))
 
+    def unlock(self, number: int) -> PersonaBook:
+        """The book without statement `number` as it was locked or written: what is inferred is stated in its place.
+
+        Raises:
+            PersonaBookError: there is no such statement.
+        """
+        statement = self._statement(number)
+        return replace(self, written=tuple(one for one in self.written if one.text != statement.text))
+
+    def unstrike(self, text: str) -> PersonaBook:
+        """The book that may state `text` again.
+
+        Raises:
+            PersonaBookError: it was not struck out.
+        """
+        if text not in self.struck:
+            raise PersonaBookError("this statement is not struck out")
+        return replace(self, struck=tuple(one for one in self.struck if one != text))
+
     def strike(self, number: int) -> PersonaBook:
         """The book that never states `number` again, nor anything else inferred about its axis.
 

@@ -132,8 +132,7 @@ def _keep_again(services: PageServices, conversation_id: str, messages: tuple[Me
             )
             known = [
                 Branch(at=len(one.choice.prompt), kept=len(one.choice.kept), left=one.choice.left, kind=one.choice.kind)
-                for one in choices.every()
-                if one.conversation_id == conversation_id
+                for one in choices.of(conversation_id)
             ]
             left = Branch(at=len(messages), kept=1, left=(old,), kind="regenerated")
             choices.put(conversation_id, [*known, left])

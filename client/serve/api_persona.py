@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from starlette.routing import BaseRoute
 
@@ -80,10 +79,8 @@ def _lock(services: PageServices, values: Mapping[str, object]) -> Answer:
 
 
 def _unlock(services: PageServices, values: Mapping[str, object]) -> Answer:
-    """What was locked or written is no longer: what is inferred is stated again in its place."""
     book = _book(services)
-    text = book.persona().statements[_place(book, values) - 1].text
-    return _changed(services, replace(book, written=tuple(one for one in book.written if one.text != text)))
+    return _changed(services, book.unlock(_place(book, values)))
 
 
 def _strike(services: PageServices, values: Mapping[str, object]) -> Answer:
@@ -92,16 +89,10 @@ def _strike(services: PageServices, values: Mapping[str, object]) -> Answer:
 
 
 def _unstrike(services: PageServices, values: Mapping[str, object]) -> Answer:
-    book, text = _book(services), values.get("text")
-    if text not in book.struck:
-        raise ApiError("This statement is not struck out.", status=404)
-    return _changed(services, replace(book, struck=tuple(one for one in book.struck if one != text)))
+    return _changed(services, _book(services).unstrike(text_of(values, "text", most=10 * MAX_STATEMENT_CHARACTERS)))
 
 
 def _book(services: PageServices) -> PersonaBook:
-    if services.job.is_running:
-        # It keeps what it reads, and would write over what is changed here.
-        raise ApiError("Tacit is learning at this moment. Change your persona once it is done.", status=409)
     return services.vault.personas.load()
 
 
@@ -118,5 +109,5 @@ def _place(book: PersonaBook, values: Mapping[str, object]) -> int:
 
 
 def _changed(services: PageServices, book: PersonaBook) -> Answer:
-    services.vault.personas.save(book)
+    services.vault.personas.save_edits(book)
     return _persona(services, {})

@@ -6,8 +6,8 @@ older ledger would answer again what it has answered, with other noise, and spen
 holds them and no restore touches them.
 
 **What a restore sets back.** Conversations that were forgotten since come back, as does what was not private then. So a
-restored vault has no consents and does not take part: nothing is learned from it before its user says so again. Forgetting names the backups
-that still hold a conversation (`client.vault.forgetting.Forgotten`).
+restored vault has no consents and does not take part: nothing is learned from it before its user says so again.
+Forgetting names the backups that still hold a conversation (`client.vault.forgetting.Forgotten`).
 
 The copy is made by SQLite's online backup, from one moment, while others read and write, into a database under a random
 key; that key and the encrypted database are then encrypted again under the passphrase. Nothing is on disk in plain.

@@ -14,11 +14,18 @@ from client.vault.errors import VaultError
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class KeptChoice:
-    """A choice in the vault, and the conversation that it is in."""
+    """A choice in the vault.
+
+    Attributes:
+        conversation_id: of the conversation that it is in.
+        went_on: whether it is known which branch was preferred. Where a conversation ends with a reply that was asked
+            for anew, nobody knows yet whether that is the better one.
+    """
 
     number: int
     conversation_id: str
     choice: BranchChoice
+    went_on: bool = True
 
     def __repr__(self) -> str:
         return f"KeptChoice(number={self.number}, {self.choice!r})"
@@ -70,16 +77,21 @@ class Choices:
         """All of them, in the order in which they came."""
         return self._select("1 = 1")
 
+    def of(self, conversation_id: str) -> tuple[KeptChoice, ...]:
+        """Those of one conversation. Raises: UnknownError: there is none of that id."""
+        return self._select("conversations.number = ?", Conversations(self._database).number(conversation_id))
+
     def trainable(self) -> tuple[KeptChoice, ...]:
         """Those in conversations that may be learned from."""
         return self._select(TRAINABLE)
 
-    def _select(self, condition: str) -> tuple[KeptChoice, ...]:
+    def _select(self, condition: str, *values: int) -> tuple[KeptChoice, ...]:
         with self._database.snapshot():
             rows = self._database.execute(
                 'SELECT choices.number, id, at, kept, kind, "left" FROM choices'  # noqa: S608
                 f" JOIN conversations ON conversations.number = choices.conversation WHERE {condition}"
-                " ORDER BY choices.number"
+                " ORDER BY choices.number",
+                *values,
             )
             return tuple(self._kept(row) for row in rows)
 
@@ -99,6 +111,7 @@ class Choices:
             number=as_number(row[0]),
             conversation_id=conversation.conversation_id,
             choice=branch.choice_in(conversation),
+            went_on=branch.kind == "edited" or branch.at + branch.kept < len(conversation.messages),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from client.persona.axes import Axis, read_taste
@@ -60,6 +61,18 @@ class Personas:
                 written=tuple(self._statement(row) for row in self._statements(struck=False)),
                 struck=tuple(as_text(row[1]) for row in self._statements(struck=True)),
             )
+
+    def save_readings(self, book: PersonaBook) -> None:
+        """Keeps what was read, and what the user has written, locked or struck out meanwhile. As `save` otherwise."""
+        with self._database.transaction():
+            now = self.load()
+            self.save(replace(book, written=now.written, struck=now.struck))
+
+    def save_edits(self, book: PersonaBook) -> None:
+        """Keeps what the user wrote, locked or struck out, and what was read meanwhile. As `save` otherwise."""
+        with self._database.transaction():
+            now = self.load()
+            self.save(replace(now, written=book.written, struck=book.struck))
 
     def save(self, book: PersonaBook) -> None:
         """Makes a book the persona, whole or not at all.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from client.choice_pairs import choice_pairs, pair_of
@@ -65,5 +67,7 @@ def test_the_newest_that_may_train_are_taken_and_others_have_a_reason() -> None:
     made, reasons = choice_pairs([*choices, same], FilterConfig(), persona=None, most=3)
 
     assert [one.choice for one in made] == [2, 3, 4]
+    waiting = [replace(one, went_on=False) for one in choices]
+    assert choice_pairs(waiting, FilterConfig(), persona=None, most=3) == ([], [])
     assert reasons == [Reason.NOT_DIFFERENT]
     assert "Yeast" not in repr(made)

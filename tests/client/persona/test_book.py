@@ -90,6 +90,27 @@ def test_what_is_struck_stays_away_in_other_case_and_punctuation() -> None:
     assert texts(book.update([on_day(1, "x"), on_day(2, "y")], model)) == []
 
 
+def test_what_was_locked_or_struck_is_let_go(model: Writer) -> None:
+    book = PersonaBook().write("Prefers metric units.").write("Is left-handed.")
+    number = [one.text for one in book.persona().statements].index("Is left-handed.") + 1
+    assert [one.text for one in book.unlock(number).persona().statements] == ["Prefers metric units."]
+    struck = book.strike(number)
+    assert struck.struck == ("Is left-handed.",)
+    assert struck.unstrike("Is left-handed.").struck == ()
+    with pytest.raises(PersonaBookError, match="not struck out"):
+        struck.unstrike("Is right-handed.")
+
+
+def test_what_is_kept_while_reading_is_gone_on_with(model: Writer) -> None:
+    history = [on_day(number, "short") for number in range(70)]
+    kept: list[PersonaBook] = []
+    whole = PersonaBook().update(history, model, keep=kept.append)
+    assert [len(one.read) for one in kept] == [64]
+    asked = len(model.prompts)
+    assert kept[0].update(history, model) == whole
+    assert len(model.prompts) - asked == 6
+
+
 def test_a_locked_statement_outlives_new_tastes(model: Writer) -> None:
     book = PersonaBook().update([on_day(1, "short")], model).lock(1)
     later = book.update([on_day(1, "short"), *(on_day(day, "long") for day in range(300, 305))], model)

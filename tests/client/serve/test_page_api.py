@@ -183,7 +183,7 @@ def test_a_reader_who_leaves_stops_the_reply_and_nothing_is_kept(at: Served, mon
         ("/api/learn", {}, 409, "Nothing may be learned from yet"),
         ("/api/persona/write", {"text": "x" * 201}, 400, "1 to 200 characters"),
         ("/api/persona/strike", {"number": 1, "text": "x"}, 409, "changed meanwhile"),
-        ("/api/persona/unstrike", {"text": "x"}, 404, "not struck out"),
+        ("/api/persona/unstrike", {"text": "x"}, 400, "not struck out"),
         ("/api/pair/drop", {"number": 7}, 404, "no pair 7"),
         ("/api/pair/drop", {"number": -1}, 400, "whole number"),
         ("/api/pair/drop", {"number": True}, 400, "whole number"),
@@ -480,7 +480,7 @@ def test_what_is_forgotten_while_learning_is_trained_out_afterwards() -> None:
     assert (learning.trained, forgotten) == (1, ["gone"])
 
 
-def test_the_persona_is_not_changed_under_a_run_that_reads_it(tmp_path: Path, model: LanguageModel) -> None:
+def test_the_persona_may_be_changed_under_a_run_that_reads_it(tmp_path: Path, model: LanguageModel) -> None:
     reached, go_on = Event(), Event()
 
     def run(progress: LearningProgress) -> LearningReport:
@@ -495,12 +495,11 @@ def test_the_persona_is_not_changed_under_a_run_that_reads_it(tmp_path: Path, mo
         post(at, "/api/learn")
         assert reached.wait(20)
         assert cast(dict[str, object], get(at, "/api/status")["learning"])["fraction"] == 0.5
-        assert "learning at this moment" in said(at, 409, "/api/persona/write", text="Prefers metric units.")
+        post(at, "/api/persona/write", text="Prefers metric units.")
         go_on.set()
         while (state := get(at, "/api/learn"))["running"]:
             time.sleep(0.02)
         assert cast(dict[str, object], state["report"])["rejected"] == {"a reply was cut off": 2}
-        post(at, "/api/persona/write", text="Prefers metric units.")
 
 
 @pytest.mark.parametrize("what", ["forgotten", "private", "dropped"])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from client.importers.importing import ConversationStore, import_conversations
-from client.persona.statements import Statement
+from client.persona.book import Reading
+from client.persona.inference import Observed
+from client.persona.statements import Evidence, Observation, Statement
 from client.vault.database import DATABASE_FILE, open_database
 from client.vault.errors import ExcludedError, UnknownError, VaultBusyError, VaultError, VaultLockedError
 from client.vault.vault import Vault
@@ -333,3 +336,19 @@ def test_one_that_wants_it_alone_waits_for_nobody(tmp_path: Path, vault: Vault) 
     with pytest.raises(VaultLockedError):
         open_database(directory / "none.db", bytes(32))
     assert not (directory / "none.db").exists()
+
+
+def test_readings_and_edits_that_are_kept_at_once_both_stay(vault: Vault) -> None:
+    vault.conversations.put(a_conversation(1), source="chats")
+    book = vault.personas.load()
+    read = Observation(text="Likes short answers.", evidence=Evidence(conversation_id="chatgpt:c1", turn=0, date=None))
+    entry = Reading(digest="d", observed=Observed(observations=(read,)))
+    reading = replace(book, reader="r", read={"chatgpt:c1": entry})
+    edited = book.write("Prefers metric units.")
+
+    vault.personas.save_edits(edited)
+    vault.personas.save_readings(reading)
+    assert [one.text for one in vault.personas.load().written] == ["Prefers metric units."]
+    vault.personas.save_edits(edited.write("Is left-handed."))
+    assert set(vault.personas.load().read) == {"chatgpt:c1"}
+    assert [one.text for one in vault.personas.load().written] == ["Prefers metric units.", "Is left-handed."]
