@@ -23,6 +23,9 @@ def join(
         Path | None, typer.Option(help="PEM certificate of the authority that the server's is checked against.")
     ] = None,
     number: Annotated[int, typer.Option(help="By which cohorts know this device; its organiser gives it.", min=0)] = 0,
+    node_key: Annotated[
+        Path | None, typer.Option("--node-key", help="This device's P-384 key for its connection, in OpenSSH's format.")
+    ] = None,
 ) -> None:
     """Take part: answer a server's rounds, as far as your policy allows, until Ctrl-C.
 
@@ -47,7 +50,10 @@ def join(
                     raise ProfileError("no server was joined yet: name it, as in `tacit join tacit.example:443`")
             else:
                 settings = ServerSettings.parse(
-                    server, root_certificates=None if ca is None else ca.absolute(), number=number
+                    server,
+                    root_certificates=None if ca is None else ca.absolute(),
+                    number=number,
+                    node_key=None if node_key is None else node_key.absolute(),
                 )
         except ServerSettingsError as error:
             raise ProfileError(str(error)) from None

@@ -70,6 +70,8 @@ def take_part(
             arguments.append("--insecure")
         else:
             arguments += ["--root-certificates", str(settings.root_certificates)]
+        if settings.node_key is not None:
+            arguments += ["--auth-supernode-private-key", str(settings.node_key)]
         supervisor = threading.Thread(target=_supervise, args=(arguments, place, stop), daemon=True)
         supervisor.start()
         try:

@@ -26,18 +26,23 @@ class ServerSettings:
     root_certificates: PEM file of the authority that the server's certificate is checked against; None speaks plainly,
         which only a server on this machine may.
     number: by which cohorts know this device.
+    node_key: file of the P-384 key, in OpenSSH's format, by which the server knows this device's connection; None where
+        it knows none.
     """
 
     host: str
     port: int
     root_certificates: Path | None = None
     number: int = 0
+    node_key: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.host or not 0 < self.port < 2**16:
             raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
         if not 0 <= self.number <= _MOST_NUMBER:
             raise ServerSettingsError("the device's number must be from 0 to 2^63 - 1")
+        if self.node_key is not None and self.root_certificates is None:
+            raise ServerSettingsError("a node key is shown over TLS only: give the authority's certificate with --ca")
         if self.root_certificates is None and not is_loopback(self.host):
             raise ServerSettingsError(
                 "a server on another machine is spoken to over TLS only: give its authority's certificate with --ca"
@@ -49,18 +54,24 @@ class ServerSettings:
         return f"{self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, address: str, *, root_certificates: Path | None, number: int) -> ServerSettings:
+    def parse(
+        cls, address: str, *, root_certificates: Path | None, number: int, node_key: Path | None = None
+    ) -> ServerSettings:
         """Of what a person types. Raises: ServerSettingsError."""
         host, _, port = address.rpartition(":")
         if not port.isascii() or not port.isdigit():
             raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
-        return cls(host=host.strip("[]"), port=int(port), root_certificates=root_certificates, number=number)
+        return cls(
+            host=host.strip("[]"), port=int(port), root_certificates=root_certificates, number=number, node_key=node_key
+        )
 
     def write(self, path: Path) -> None:
         """Whole or not at all. Raises: OSError."""
         values: dict[str, object] = {"format": _FORMAT, "address": self.address, "number": self.number}
         if self.root_certificates is not None:
             values["root-certificates"] = str(self.root_certificates)
+        if self.node_key is not None:
+            values["node-key"] = str(self.node_key)
         write_private(path, [tomli_w.dumps(values).encode()])
 
     @classmethod
@@ -79,6 +90,12 @@ class ServerSettings:
         address, number, certificates = (values.get(key) for key in ("address", "number", "root-certificates"))
         if values.get("format") != _FORMAT or not isinstance(address, str) or not isinstance(number, int):
             raise ServerSettingsError(f"{path} is not of this version")
-        if not isinstance(certificates, str | None):
-            raise ServerSettingsError(f"{path} is damaged: root-certificates must be a text")
-        return cls.parse(address, root_certificates=None if certificates is None else Path(certificates), number=number)
+        node_key = values.get("node-key")
+        if not isinstance(certificates, str | None) or not isinstance(node_key, str | None):
+            raise ServerSettingsError(f"{path} is damaged: root-certificates and node-key must be texts")
+        return cls.parse(
+            address,
+            root_certificates=None if certificates is None else Path(certificates),
+            number=number,
+            node_key=None if node_key is None else Path(node_key),
+        )
