@@ -18,7 +18,7 @@ from client.control_commands import export, forget, leave, pause, resume
 from client.file_commands import app as files_app
 from client.import_commands import import_command
 from client.init_command import init
-from client.join_commands import doctor, join
+from client.join_commands import card, doctor, join
 from client.learn_commands import learn, pairs, persona
 from client.opening import err
 from client.personal_commands import app as personal_app
@@ -47,7 +47,15 @@ _COMMANDS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
     ),
     (
         _SHARE,
-        {"join": join, "pause": pause, "resume": resume, "leave": leave, "privacy": privacy, "identity": identity},
+        {
+            "join": join,
+            "card": card,
+            "pause": pause,
+            "resume": resume,
+            "leave": leave,
+            "privacy": privacy,
+            "identity": identity,
+        },
     ),
 )
 for panel, commands in _COMMANDS:

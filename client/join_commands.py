@@ -1,45 +1,71 @@
-"""`tacit join` and `tacit doctor`."""
+"""`tacit join`, `tacit card` and `tacit doctor`."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from client.opening import asker, err, opened, out, told
 
+if TYPE_CHECKING:
+    from client.profile import Profile
+    from client.server_settings import ServerSettings
+    from shared.invite import Invite
+
 
 def join(
     server: Annotated[
-        str | None, typer.Argument(help="HOST:PORT. Left out: the one that was joined before.", metavar="[SERVER]")
+        str | None,
+        typer.Argument(
+            help="An invite: its file, or its line that begins with tacit1:. Or HOST:PORT. Left out: who was joined "
+            "before.",
+            metavar="[INVITE]",
+        ),
     ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="Of the invite, as you have it from its sender by another way; else it is asked.")
+    ] = None,
+    number: Annotated[int, typer.Option(help="By which cohorts know this device; who enrolled it says it.", min=0)] = 0,
     ca: Annotated[
-        Path | None, typer.Option(help="PEM certificate of the authority that the server's is checked against.")
+        Path | None, typer.Option(help="With HOST:PORT: certificate of the authority that the server's is checked by.")
     ] = None,
-    number: Annotated[int, typer.Option(help="By which cohorts know this device; its organiser gives it.", min=0)] = 0,
     node_key: Annotated[
-        Path | None, typer.Option("--node-key", help="This device's P-384 key for its connection, in OpenSSH's format.")
+        Path | None, typer.Option("--node-key", help="With HOST:PORT: another key than the profile's own (P-384).")
     ] = None,
+    service: Annotated[
+        bool, typer.Option("--service", help="Write a systemd user unit that takes part in the background, and end.")
+    ] = False,
+    memory: Annotated[float, typer.Option(help="With --service: most GB of memory.", min=0.5)] = 4.0,
+    cpu: Annotated[int, typer.Option(help="With --service: most per cent of one core.", min=1)] = 100,
 ) -> None:
     """Take part: answer a server's rounds, as far as your policy allows, until Ctrl-C.
 
-    Runs your own installed client, never what a server ships. What may leave is in policy.toml of your profile
-    (`tacit policy init` writes one to start from, `tacit policy check` tries a plan on it); `tacit privacy` shows what
-    has been told. `tacit pause` and `tacit leave` hold from the next request on, also while this runs.
+    Runs your own installed client, never what a server ships. What may leave, and when this device works for others, is
+    in policy.toml of your profile; joining by an invite writes one to start from, which you should read.
+    `tacit privacy` shows what has been told. `tacit pause` and `tacit leave` hold at once, also while this runs.
 
-    Example:
+    Examples:
 
-      tacit join tacit.example:443 --ca authority.pem --number 7
+      tacit card --out me.json              (give it to who runs the server, who enrols it and sends an invite)
+
+      tacit join invite.json --number 7
+
+      tacit join --service
     """
     from client.joining import JoiningError, take_part
     from client.profile import Profile, ProfileError
     from client.server_settings import ServerSettings, ServerSettingsError
+    from shared.code_list import CodeListError
+    from shared.invite import InviteError
 
     with told():
         profile = Profile.load()
@@ -47,38 +73,68 @@ def join(
             if server is None:
                 settings = ServerSettings.load(profile.server_file)
                 if settings is None:
-                    raise ProfileError("no server was joined yet: name it, as in `tacit join tacit.example:443`")
+                    raise ProfileError("no server was joined yet: give an invite, as in `tacit join invite.json`")
             else:
-                settings = ServerSettings.parse(
-                    server,
-                    root_certificates=None if ca is None else ca.absolute(),
-                    number=number,
-                    node_key=None if node_key is None else node_key.absolute(),
-                )
-        except ServerSettingsError as error:
+                settings = _settings(profile, server, ca, number, node_key, fingerprint)
+        except (CodeListError, InviteError, ServerSettingsError) as error:
             raise ProfileError(str(error)) from None
+        if not profile.policy_file.exists():
+            raise ProfileError(
+                f"nothing may leave without a policy: tacit policy init {profile.policy_file}, and read it"
+            )
+        if service:
+            _write_service(profile, memory, cpu)
+            return
         with opened() as (_, vault):
-            if not profile.policy_file.exists():
-                raise ProfileError(
-                    f"nothing may leave without a policy: tacit policy init {profile.policy_file}, and read it"
-                )
             settings.write(profile.server_file)
-            vault.taking_part.decide("on")
+            if server is not None:
+                vault.taking_part.decide("on")
             stop = threading.Event()
             _stop_on_signals(stop)
-            count = 0
+            count, why = 0, ""
+
+            def show() -> None:
+                doing = f"waiting: {why}" if why else f"taking part in {settings.address}"
+                status.update(f"{doing}; {count} messages answered. Ctrl-C stops")
 
             def answered() -> None:
                 nonlocal count
                 count += 1
-                status.update(f"taking part in {settings.address}: {count} messages answered")
+                show()
 
-            with err.status(f"taking part in {settings.address}; Ctrl-C stops") as status:
+            def waits(reason: str | None) -> None:
+                nonlocal why
+                why = reason or ""
+                show()
+
+            with err.status(f"taking part in {settings.address}. Ctrl-C stops") as status:
                 try:
-                    take_part(profile, vault, settings, stop, answered=answered)
+                    take_part(profile, vault, settings, stop, answered=answered, waits=waits)
                 except JoiningError as error:
                     raise ProfileError(str(error)) from None
             out.print(f"stopped; {count} messages were answered. `tacit leave` leaves for good", highlight=False)
+
+
+def card(
+    path: Annotated[Path | None, typer.Option("--out", help="A new file; left out: printed.")] = None,
+) -> None:
+    """Show this device's card: the public keys by which a server and its organiser enrol it. Nothing in it is secret.
+
+    Give it to them yourself: whoever changes it on its way enrols a device of their own in your place. Example:
+
+      tacit card --out me.json
+    """
+    from client.node_key import device_card
+    from client.vault_device import VaultDevice
+
+    with told(), opened() as (profile, vault):
+        said = device_card(VaultDevice(profile, vault), profile.state_directory).to_json()
+        if path is None:
+            typer.echo(said, nl=False)
+        else:
+            with path.open("x", encoding="ascii") as file:
+                file.write(said)
+            out.print(f"card: {path}", markup=False, highlight=False)
 
 
 def doctor(
@@ -114,3 +170,60 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, ask)
+
+
+def _settings(
+    profile: Profile, server: str, ca: Path | None, number: int, node_key: Path | None, fingerprint: str | None
+) -> ServerSettings:
+    """Of an invite, whose fingerprint is compared, or of an address. Raises: InviteError, CodeListError."""
+    from client.invitation import accept
+    from client.node_key import node_key_file
+    from client.server_settings import ServerSettings
+    from shared.invite import PREFIX, Invite
+
+    path = Path(server)
+    if not server.startswith(PREFIX) and not path.is_file():
+        return ServerSettings.parse(
+            server,
+            root_certificates=None if ca is None else ca.absolute(),
+            number=number,
+            node_key=None if node_key is None else node_key.absolute(),
+        )
+    invite = Invite.parse(server if server.startswith(PREFIX) else path.read_text(encoding="utf-8"))
+    _compare(invite, fingerprint)
+    had_policy = profile.policy_file.exists()
+    settings = accept(profile, invite, number=number, node_key=node_key_file(profile.state_directory))
+    if not had_policy:
+        out.print(f"a policy to start from was written: read {profile.policy_file}", markup=False, highlight=False)
+    return settings
+
+
+def _compare(invite: Invite, fingerprint: str | None) -> None:
+    from client.profile import ProfileError
+
+    found = invite.fingerprint()
+    if fingerprint is not None:
+        if "".join(fingerprint.split()).upper() != "".join(found.split()):
+            raise ProfileError("the invite's fingerprint is another: it was changed on its way, or is another server's")
+        return
+    err.print(f"An invite to {invite.server}. Its fingerprint:\n\n    {found}\n", markup=False, highlight=False)
+    if not sys.stdin.isatty():
+        raise ProfileError("compare the fingerprint with its sender, and give it with --fingerprint")
+    if not typer.confirm("Does its sender read you the same, by another way than the invite came?", err=True):
+        raise ProfileError("nobody was joined: an invite that cannot be compared may be anybody's")
+
+
+def _write_service(profile: Profile, memory: float, cpu: int) -> None:
+    from client.profile import ProfileError
+    from client.service_unit import UNIT, unit_file, unit_text
+    from client.vault.keys import Passphrase
+    from client.vault.vault import Vault
+
+    if Vault.kind(profile.vault_directory) == Passphrase.kind:
+        raise ProfileError(
+            "nobody is there to type a passphrase in the background: begin a profile with --keyring or --key-file"
+        )
+    path = unit_file(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(unit_text(profile, memory_gb=memory, cpu_percent=cpu), encoding="utf-8")
+    out.print(f"{path}: start it with systemctl --user enable --now {UNIT}", markup=False, highlight=False)

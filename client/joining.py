@@ -16,11 +16,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from client.app import build_client_app
+from client.invitation import code_list_of
 from client.local_executor import LocalExecutor
+from client.privacy_policy import PolicyError, PrivacyPolicy
 from client.profile import Profile
 from client.server_settings import ServerSettings
 from client.unlocking import PASSPHRASE_VARIABLE
@@ -34,6 +36,7 @@ _LOOPBACK = "127.0.0.1"
 _BACK_OFF_SECONDS = (2.0, 5.0, 15.0, 15.0, 30.0, 60.0)
 _SETTLED_SECONDS = 120.0
 _END_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
 
 
 class JoiningError(RuntimeError):
@@ -47,8 +50,15 @@ def take_part(
     stop: threading.Event,
     *,
     answered: Callable[[], None] = lambda: None,
+    waits: Callable[[str | None], None] = lambda _reason: None,
 ) -> None:
     """Answers a server until told to stop. A SuperNode that ends is started again, later and later.
+
+    While its user has paused, or the policy's `[when]` does not allow it, the device has no connection.
+
+    Args:
+        answered: called after each message.
+        waits: told why this device is not there, and None when it is again.
 
     Raises:
         JoiningError: there is no SuperNode to start.
@@ -72,24 +82,51 @@ def take_part(
             arguments += ["--root-certificates", str(settings.root_certificates)]
         if settings.node_key is not None:
             arguments += ["--auth-supernode-private-key", str(settings.node_key)]
-        supervisor = threading.Thread(target=_supervise, args=(arguments, place, stop), daemon=True)
+        supervisor = threading.Thread(
+            target=_supervise, args=(arguments, place, stop, device.obstacle, waits), daemon=True
+        )
         supervisor.start()
+        _limit_threads(profile)
+        executor = LocalExecutor(
+            f"{_LOOPBACK}:{port}", secret=secret, app=app, code=lambda: code_list_of(profile, settings)
+        )
         try:
-            LocalExecutor(f"{_LOOPBACK}:{port}", secret=secret, app=app).run(stop, answered=answered)
+            executor.run(stop, answered=answered)
         finally:
             stop.set()
             supervisor.join(timeout=2 * _END_SECONDS)
 
 
-def _supervise(arguments: list[str], place: Path, stop: threading.Event) -> None:
+def _limit_threads(profile: Profile) -> None:
+    with suppress(PolicyError):
+        threads = PrivacyPolicy.load(profile.policy_file).when.threads
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+
+
+def _supervise(
+    arguments: list[str],
+    place: Path,
+    stop: threading.Event,
+    obstacle: Callable[[], str | None],
+    waits: Callable[[str | None], None],
+) -> None:
     failures = 0
     while not stop.is_set():
+        reason = obstacle()
+        waits(reason)
+        if reason is not None:
+            stop.wait(_LOOK_SECONDS)
+            continue
         begun = time.monotonic()
         with _process(arguments, place) as node:
-            while node.poll() is None and not stop.is_set():
-                stop.wait(0.2)
-        if stop.is_set():
-            return
+            while node.poll() is None and not stop.is_set() and reason is None:
+                stop.wait(_LOOK_SECONDS)
+                reason = obstacle()
+        if stop.is_set() or reason is not None:
+            continue
         failures = 0 if time.monotonic() - begun > _SETTLED_SECONDS else failures + 1
         pause = _BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS)) - 1] if failures else _BACK_OFF_SECONDS[0]
         _LOG.warning("the connection to the server ended (status %s): again in %.0f s", node.returncode, pause)

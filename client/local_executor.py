@@ -9,6 +9,7 @@ Flower's modules used here are internal: its version is pinned, and a test runs 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -30,6 +31,8 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from shared.code_list import CodeList, CodeListError
+
 _LOG = logging.getLogger(__name__)
 _COMPONENT = "flwr-clientapp"
 _POLL_SECONDS = 0.5
@@ -39,14 +42,18 @@ _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 class LocalExecutor:
     """Takes tasks of one SuperNode, one at a time."""
 
-    def __init__(self, address: str, *, secret: bytes, app: ClientApp) -> None:
+    def __init__(
+        self, address: str, *, secret: bytes, app: ClientApp, code: Callable[[], CodeList | None] = lambda: None
+    ) -> None:
         """Args:
         address: HOST:PORT of the SuperNode's Runtime API, on this machine.
         secret: 32 bytes that the SuperNode was given, too.
         app: answers.
+        code: what bundles a run may be of, asked anew each time; None allows any, since none is run here. Raises
+            CodeListError: then none is allowed.
         """
         self._address = address
-        self._app = app
+        self._app, self._code = app, code
         self._tasks = self._client(SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods=_PROTECTED))
 
     def __repr__(self) -> str:
@@ -79,8 +86,8 @@ class LocalExecutor:
         status, details = SubStatus.FAILED, ""
         try:
             heartbeat.start()
-            message, context, _, _ = pull_task_input(client)
-            reply = self._reply(message, context)
+            message, context, _, bundle = pull_task_input(client)
+            reply = self._refusal(message, bundle.content) or self._reply(message, context)
             push_message(client, reply, context)
             status = SubStatus.COMPLETED
         except Exception as error:
@@ -91,6 +98,20 @@ class LocalExecutor:
             push_task_output(client=client, context=context, sub_status=status, details=details)
             heartbeat.stop()
             client.close()
+
+    def _refusal(self, message: Message, bundle: bytes) -> Message | None:
+        """What is said to a run of code that is not allowed: the server learns which, and why."""
+        found = hashlib.sha256(bundle).hexdigest()
+        try:
+            allowed = self._code()
+        except CodeListError as error:
+            reason = str(error)
+        else:
+            if allowed is None or allowed.allows(found):
+                return None
+            reason = f"the bundle {found[:16]} is not on the organiser's list of version {allowed.version}"
+        _LOG.warning("declined before anything was looked at: %s", reason)
+        return Message(Error(code=ErrorCode.INVALID_FAB, reason=reason), reply_to=message)
 
     def _reply(self, message: Message, context: Context) -> Message:
         try:

@@ -21,49 +21,19 @@ policy_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_TEMPLATE = """\
-# What your device may answer. It checks every plan that a server proposes against this file and against its own
-# ledger, with its own arithmetic. What is weaker is declined: you see why, the server sees "declined".
-# Without this file nothing leaves.
-
-delta = 1e-6            # chance that the promise fails; keep it far below 1 over the number of users
-require = "user"        # what a run must protect: "user", "pair", "either" or "none"
-servers = []            # public keys of servers that may ask (`tacit-server key` shows one); empty: any server
-minimum_cohort = 50     # devices that must be asked together
-
-[user]                                  # one user: all of your data at once
-max_epsilon_per_run = 4.0               # smaller is stronger; below 1 is strong, above 8 says little
-max_epsilon_in_total = 8.0              # over everything this device will ever have answered
-minimum_noise_multiplier = 0.5
-mechanisms = ["skellam", "discrete-gaussian", "gaussian", "banded-gaussian"]
-# The last two add their noise on the server: it sees your clipped update, and your device cannot check the noise or the
-# cohort. Set this to true if you trust the server's operator to do as the plan says.
-trust_the_server_to_add_noise = false
-
-[pair]                                  # one preference pair; other pairs and your persona are not covered
-max_epsilon_per_run = 8.0
-max_epsilon_in_total = 16.0
-minimum_noise_multiplier = 0.5
-
-# Secure aggregation: under masks the server learns the sum of a cohort's updates and nothing else. It is worth as much
-# as the list of who is in the cohort, so say whose list you believe; until then such plans are declined.
-# [secure]
-# organiser = "<64 hex digits>"         # public key of who enrols devices; "first-use" believes the first it meets
-# corrupt_devices = 1                   # of all that are enrolled, that may work for the server: it picks cohorts, and
-#                                       # may put them all into yours, which must bear as many
-# required = true                       # decline every plan that shows your update to the server; masks alone do not
-#                                       # protect you from sums of almost the same devices: require noise, too (above)
-"""
-
 
 @policy_app.command("init")
 def init(path: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
     """Write a policy to start from, with every key explained. It declines until you have read it."""
+    from client.policy_template import policy_template
+
     with explained(lambda: (OSError,), err, interrupted="nothing was written"):
         with path.open("x", encoding="utf-8") as file:
-            file.write(_TEMPLATE)
+            file.write(policy_template())
         path.chmod(0o600)
-        out.print(f"{path}: name it to your SuperNode as policy=FILE once it says what you want", highlight=False)
+        out.print(
+            f"{path}: it holds once it says what you want; a profile's lies in TACIT_HOME/policy.toml", highlight=False
+        )
 
 
 @policy_app.command("check")

@@ -22,6 +22,8 @@
     corrupt_devices = 1                   # enrolled for the server, for all one knows: a cohort must bear them all
     required = false                      # whether plans that show updates to the server are declined
 
+    [when]                                # when this device may work for others: `client.running_conditions`
+
 The device checks the plan that a server proposes against this and against its ledger, with its own accountant. What is
 weaker is declined: the user sees why, the server sees "declined" and nothing else.
 """
@@ -33,12 +35,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
 from client.guarded_file import GuardedFileError, read_guarded
 from client.known_peers import FIRST_USE
+from client.running_conditions import ConditionsError, RunningConditions
 from shared.privacy.mechanisms import CENTRAL, DISTRIBUTED, UserMechanism
 
 Required = Literal["user", "pair", "either", "none"]
@@ -104,6 +107,7 @@ class PrivacyPolicy:
     user: UserLimits | None = None
     pair: UnitLimits | None = None
     secure: SecureLimits | None = None
+    when: RunningConditions = field(default_factory=RunningConditions)
 
     @classmethod
     def load(cls, path: Path) -> PrivacyPolicy:
@@ -140,6 +144,7 @@ class PrivacyPolicy:
             user=_user(table.get("user"), f"{path}, [user]"),
             pair=_pair(table.get("pair"), f"{path}, [pair]"),
             secure=_secure(table.get("secure"), f"{path}, [secure]"),
+            when=_when(table.get("when", {}), f"{path}, [when]"),
         )
         for unit in ("user", "pair"):
             if policy.require == unit and getattr(policy, unit) is None:
@@ -180,6 +185,13 @@ def _secure(table: object, where: str) -> SecureLimits | None:
     if type(corrupt) is not int or corrupt < 0:
         raise PolicyError(f"{where}, corrupt_devices: must be an integer of at least 0")
     return SecureLimits(organiser=organiser, corrupt_devices=corrupt, required=_switch(said, "required", where))
+
+
+def _when(table: object, where: str) -> RunningConditions:
+    try:
+        return RunningConditions.parse(table)
+    except ConditionsError as error:
+        raise PolicyError(f"{where}: {error}") from None
 
 
 def _limits(table: Mapping[str, object], where: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from client.server_url import is_loopback
 from shared.private_files import write_private
 
 _FORMAT = 1
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 _MOST_NUMBER = 2**63 - 1
 
 
@@ -28,6 +30,7 @@ class ServerSettings:
     number: by which cohorts know this device.
     node_key: file of the P-384 key, in OpenSSH's format, by which the server knows this device's connection; None where
         it knows none.
+    organiser: public key, hex, of whose code list a run's bundle must be on; None asks for no list.
     """
 
     host: str
@@ -35,12 +38,15 @@ class ServerSettings:
     root_certificates: Path | None = None
     number: int = 0
     node_key: Path | None = None
+    organiser: str | None = None
 
     def __post_init__(self) -> None:
         if not self.host or not 0 < self.port < 2**16:
             raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
         if not 0 <= self.number <= _MOST_NUMBER:
             raise ServerSettingsError("the device's number must be from 0 to 2^63 - 1")
+        if self.organiser is not None and not _PUBLIC_KEY.fullmatch(self.organiser):
+            raise ServerSettingsError("the organiser must be a public key of 64 hex digits")
         if self.node_key is not None and self.root_certificates is None:
             raise ServerSettingsError("a node key is shown over TLS only: give the authority's certificate with --ca")
         if self.root_certificates is None and not is_loopback(self.host):
@@ -55,14 +61,25 @@ class ServerSettings:
 
     @classmethod
     def parse(
-        cls, address: str, *, root_certificates: Path | None, number: int, node_key: Path | None = None
+        cls,
+        address: str,
+        *,
+        root_certificates: Path | None,
+        number: int,
+        node_key: Path | None = None,
+        organiser: str | None = None,
     ) -> ServerSettings:
         """Of what a person types. Raises: ServerSettingsError."""
         host, _, port = address.rpartition(":")
         if not port.isascii() or not port.isdigit():
             raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
         return cls(
-            host=host.strip("[]"), port=int(port), root_certificates=root_certificates, number=number, node_key=node_key
+            host=host.strip("[]"),
+            port=int(port),
+            root_certificates=root_certificates,
+            number=number,
+            node_key=node_key,
+            organiser=organiser,
         )
 
     def write(self, path: Path) -> None:
@@ -72,6 +89,8 @@ class ServerSettings:
             values["root-certificates"] = str(self.root_certificates)
         if self.node_key is not None:
             values["node-key"] = str(self.node_key)
+        if self.organiser is not None:
+            values["organiser"] = self.organiser
         write_private(path, [tomli_w.dumps(values).encode()])
 
     @classmethod
@@ -90,12 +109,13 @@ class ServerSettings:
         address, number, certificates = (values.get(key) for key in ("address", "number", "root-certificates"))
         if values.get("format") != _FORMAT or not isinstance(address, str) or not isinstance(number, int):
             raise ServerSettingsError(f"{path} is not of this version")
-        node_key = values.get("node-key")
-        if not isinstance(certificates, str | None) or not isinstance(node_key, str | None):
-            raise ServerSettingsError(f"{path} is damaged: root-certificates and node-key must be texts")
+        node_key, organiser = values.get("node-key"), values.get("organiser")
+        if not all(isinstance(value, str | None) for value in (certificates, node_key, organiser)):
+            raise ServerSettingsError(f"{path} is damaged: root-certificates, node-key and organiser must be texts")
         return cls.parse(
             address,
             root_certificates=None if certificates is None else Path(certificates),
             number=number,
             node_key=None if node_key is None else Path(node_key),
+            organiser=organiser,
         )

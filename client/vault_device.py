@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from client.device import DeclinedError, DeviceError, Gate, InstalledDevice, Sessions
+from client.privacy_policy import PolicyError, PrivacyPolicy
 from client.profile import Profile
+from client.running_conditions import Machine, ThisMachine
 from client.vault.errors import VaultError
 from client.vault.vault import Vault
 from shared.conversation import PreferencePair
@@ -21,7 +24,7 @@ _ADAPTERS, _FACTORS = "adapters", "factors"
 class VaultDevice(InstalledDevice):
     """See `client.device.Device`. What its user switched off is declined before anything else is looked at."""
 
-    def __init__(self, profile: Profile, vault: Vault) -> None:
+    def __init__(self, profile: Profile, vault: Vault, machine: Machine | None = None) -> None:
         super().__init__(
             pairs_file=profile.home / "no-pairs-outside-the-vault",
             state_directory=profile.state_directory,
@@ -30,6 +33,7 @@ class VaultDevice(InstalledDevice):
         )
         self._vault = vault
         self._profile = profile
+        self._machine = machine or ThisMachine()
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """Those that may be trained on, oldest first. They count as used from now on.
@@ -45,9 +49,22 @@ class VaultDevice(InstalledDevice):
         return tuple(one.pair for one in kept)
 
     def gate(self) -> Gate:
-        """Raises: DeclinedError: its user paused or left."""
-        self._check_switch()
+        """Raises: DeclinedError: its user paused or left, or `[when]` does not allow it now."""
+        obstacle = self.obstacle()
+        if obstacle is not None:
+            raise DeclinedError(obstacle)
         return super().gate()
+
+    def obstacle(self) -> str | None:
+        """Why this device must not work for others now, by its user's switch and the policy's `[when]`; else None."""
+        try:
+            self._check_switch()
+            if not self._profile.policy_file.exists():
+                return "there is no policy: nothing may leave"
+            when = PrivacyPolicy.load(self._profile.policy_file).when
+        except (DeclinedError, PolicyError) as error:
+            return str(error)
+        return when.obstacle(self._machine, datetime.now().astimezone())
 
     def sessions(self) -> Sessions:
         """What was begun before a pause is finished: nothing more is told by it. Raises: DeclinedError: it has left."""
