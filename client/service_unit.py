@@ -21,8 +21,7 @@ def unit_text(profile: Profile, *, memory_gb: float, cpu_percent: int) -> str:
     command = shlex.join([str(Path(sys.executable).with_name("tacit")), "join"])
     return f"""\
 [Unit]
-Description=Tacit: take part in a federation, as the policy in {profile.home} allows
-After=network-online.target
+Description=Tacit: take part in a federation, as the policy of the profile allows
 
 [Service]
 ExecStart={command.replace("%", "%%")}
