@@ -177,10 +177,12 @@ def test_help_teaches_with_an_example(command: str) -> None:
     assert "Example" in result.output
 
 
+@pytest.mark.timeout(90)
 def test_serve_says_where_it_is_and_stops_on_ctrl_c(profile: Profile) -> None:
     script = "import typer; from client.serve_commands import serve_command; typer.run(serve_command)"
     with subprocess.Popen(
         [sys.executable, "-c", script, "--port", "0"],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

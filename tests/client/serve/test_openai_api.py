@@ -307,8 +307,8 @@ def test_more_replies_than_may_wait_are_refused_at_once(home: Home) -> None:
         assert served.complete()[0] == 200
         create = served.client.chat.completions.create
         with (
-            create(model="tacit-private", messages=[_BREAD], stream=True),
-            create(model="tacit-private", messages=[_BREAD], stream=True),
+            create(model="tacit-private", messages=[_BREAD], temperature=0, max_tokens=40, stream=True),
+            create(model="tacit-private", messages=[_BREAD], temperature=0, max_tokens=40, stream=True),
             pytest.raises(openai.RateLimitError) as refused,
         ):
             _said(served, [_BREAD])
@@ -367,14 +367,15 @@ def test_a_stream_that_fails_ends_with_an_error_that_says_nothing(
 
     def fail(*_: object) -> None:
         passes.append(1)
-        if len(passes) > 4:
+        if len(passes) > 12:
             raise RuntimeError(_MARKER)
 
     hook = served.assistant._plain.model.register_forward_pre_hook(fail)
     received: list[object] = []
 
     def read() -> None:
-        received.extend(served.client.chat.completions.create(model="tacit", messages=[_BREAD], stream=True))
+        create = served.client.chat.completions.create
+        received.extend(create(model="tacit", messages=[_BREAD], temperature=0, stream=True))
 
     with pytest.raises(openai.APIError, match="the reply failed"):
         read()
