@@ -164,11 +164,26 @@ def packed_log_probabilities(language_model: LanguageModel, batch: PackedBatch) 
     return PairLogProbabilities(chosen=sums[0::2], rejected=sums[1::2])
 
 
-def batches_by_length(pairs: Sequence[EncodedPair], *, pairs_per_batch: int) -> Iterator[list[int]]:
-    """Indices of pairs in batches of similar length, shortest first: little is spent on padding."""
+def batches_by_length(
+    pairs: Sequence[EncodedPair], *, pairs_per_batch: int, tokens_per_batch: int | None = None
+) -> Iterator[list[int]]:
+    """Indices of pairs in batches of similar length, shortest first: little is spent on padding.
+
+    Args:
+        tokens_per_batch: with padding; a longer pair is a batch by itself. None leaves it to the number of pairs.
+    """
     order = sorted(range(len(pairs)), key=lambda index: len(pairs[index]))
-    for start in range(0, len(order), pairs_per_batch):
-        yield order[start : start + pairs_per_batch]
+    batch: list[int] = []
+    for index in order:
+        is_full = len(batch) == pairs_per_batch
+        if tokens_per_batch is not None:
+            is_full |= (len(batch) + 1) * len(pairs[index]) > tokens_per_batch
+        if batch and is_full:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def _attention_masks(language_model: LanguageModel, part: Tensor, positions: Tensor) -> Tensor | dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 
 from client.packing import EncodedPair, batches_by_length, encode_pair, pack, packed_log_probabilities
 from client.packing_check import check_architecture
+from client.pass_size import tokens_per_pass
 from client.persona_dpo import PairLogProbabilities
 from shared.adapter import AdaptedModel
 from shared.conversation import PreferencePair
@@ -145,7 +146,8 @@ def forward_pairs(
 ) -> PairLogProbabilities:
     """(n,) log-probabilities on the CPU, in the order given, without gradients, under whatever adapter is on."""
     chosen, rejected = torch.zeros(len(pairs)), torch.zeros(len(pairs))
-    for indices in batches_by_length(pairs, pairs_per_batch=limits.pairs_per_pass):
+    tokens = tokens_per_pass(adapted.language_model)
+    for indices in batches_by_length(pairs, pairs_per_batch=limits.pairs_per_pass, tokens_per_batch=tokens):
         batch = pack(adapted.language_model, [pairs[index] for index in indices])
         meter.charge(len(batch), batch.token_count)
         with torch.inference_mode():

@@ -24,6 +24,7 @@ from client.packing import (
     pack,
     packed_log_probabilities,
 )
+from client.pass_size import tokens_per_pass
 from client.persona_dpo import PersonaDpoLoss, persona_dpo_loss
 from client.prepared_pairs import (
     CostMeter,
@@ -88,7 +89,7 @@ class TrainingConfig:
             out what is beyond, by place and never by content (`client.update`); `sample_rate * max_pairs` is the fixed
             denominator of the step.
         pair_privacy: DP-SGD over pairs, or None.
-        pairs_per_pass: how many rows share a forward pass; changes memory and speed only.
+        pairs_per_pass: how many rows share a forward pass, at most (`client.pass_size`); changes memory and speed only.
     """
 
     beta: float = 0.1
@@ -299,7 +300,11 @@ def _losses(
     adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: TrainingConfig, meter: CostMeter
 ) -> Iterator[PersonaDpoLoss]:
     """Losses of pairs, a packed batch at a time; each must be taken backward before the next is asked for."""
-    for indices in batches_by_length([pair.encoded for pair in pairs], pairs_per_batch=config.pairs_per_pass):
+    for indices in batches_by_length(
+        [pair.encoded for pair in pairs],
+        pairs_per_batch=config.pairs_per_pass,
+        tokens_per_batch=tokens_per_pass(adapted.language_model),
+    ):
         part = [pairs[index] for index in indices]
         batch = pack(adapted.language_model, [pair.encoded for pair in part])
         meter.charge(len(batch), batch.token_count)

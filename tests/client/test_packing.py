@@ -159,6 +159,12 @@ def test_batches_are_of_similar_length_and_lose_nobody() -> None:
     ]
     assert list(batches_by_length(rows, pairs_per_batch=2)) == [[1, 3], [2, 4], [0]]
     assert list(batches_by_length([], pairs_per_batch=2)) == []
+    lengths = [len(row) for row in rows]
+    for tokens in (1, max(lengths), 2 * min(lengths), 3 * max(lengths)):
+        found = list(batches_by_length(rows, pairs_per_batch=4, tokens_per_batch=tokens))
+        assert sorted(index for batch in found for index in batch) == [0, 1, 2, 3, 4]
+        assert all(len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= tokens for batch in found)
+        assert len(found) == 5 or tokens > 1
 
 
 def test_an_empty_batch_is_refused() -> None:
