@@ -155,6 +155,8 @@ def _row(
         ("win_rate_greedy", "no_persona"),
         ("win_rate_greedy", "other_persona"),
         ("own_minus_other_win_rate_greedy", "tuned"),
+        ("style_fit_worst_decile_greedy", "own_persona"),
+        ("style_fit_worst_decile_greedy", "base"),
         ("pair_accuracy", "own_persona"),
         ("pair_accuracy", "base"),
         ("coherent_greedy", "own_persona"),
