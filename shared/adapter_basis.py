@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from shared.adapter_methods import Factor
 from shared.adapter_spec import SUFFIXES, AdapterConfig, first_factor, orthonormal
 
-# Directions beyond the rank, and rounds of iteration: enough that the ones kept are the leading ones to a few degrees,
-# at the price of some products with the weight. An SVD of a 0.5B model's layers would take minutes at every start.
+# Directions beyond the rank, and rounds of iteration: what is kept lies to 99 % in the leading subspace (of tacit-tiny,
+# rank 10; 90 % in its flattest layer), for the price of some products with the weight: 10 s on a core at the shape of a
+# 0.5B model, where an SVD of every layer would take minutes at every start.
 _BEYOND, _ITERATIONS = 8, 8
 
 
