@@ -44,7 +44,8 @@ class Size:
         name: as its directories are called.
         title: for readers.
         method, rank, basis: of the adapter; alpha is twice the rank.
-        step: the server's learning rate, chosen on two seeds of 96 tuning users, for each among powers of two.
+        step: the server's learning rate, among powers of two the best on two seeds of 96 tuning users; for the drawn
+            basis on one, of 8 and 16.
         modules: adapted ones by name; None is all linear layers.
     """
 
