@@ -20,12 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from shared.adapter_beginning import ADAPTER, begin
 from shared.adapter_layers import CoredFactor, Residual, exact_factors
 from shared.adapter_methods import Factor
-from shared.adapter_spec import SUFFIXES, AdapterConfig, AdapterError, AdapterSpec, first_factor, orthonormal
+from shared.adapter_spec import SUFFIXES, AdapterConfig, AdapterError, AdapterSpec
 from shared.language_model import LanguageModel
 
-_ADAPTER = "default"
 _PREFIX = "base_model.model."
 
 
@@ -59,9 +59,9 @@ class AdaptedModel:
             if spec.config.ranks != "same" and factor not in (*method.sent_down, *method.personal)
         }
         self._modules: dict[Factor, list[nn.Module]] = {
-            "a": [layer.lora_A[_ADAPTER] for layer in self.layers],
-            "b": [layer.lora_B[_ADAPTER] for layer in self.layers],
-            "core": [getattr(layer.lora_A[_ADAPTER], "core", layer) for layer in self.layers],
+            "a": [layer.lora_A[ADAPTER] for layer in self.layers],
+            "b": [layer.lora_B[ADAPTER] for layer in self.layers],
+            "core": [getattr(layer.lora_A[ADAPTER], "core", layer) for layer in self.layers],
         }
         self._trained, self._kept = method.factors(1), method.personal
         self._freeze()
@@ -152,7 +152,7 @@ class AdaptedModel:
         base model is named as it is known, never by a path on this machine. The same adapter gives the same bytes.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        settings = self._peft_model.peft_config[_ADAPTER].to_dict()
+        settings = self._peft_model.peft_config[ADAPTER].to_dict()
         factors = self._plain_factors()
         widest = max(a.shape[0] for a, _ in factors.values())
         if self._residuals:  # its scale is in the factors
@@ -171,9 +171,9 @@ class AdaptedModel:
     def _plain_factors(self) -> dict[str, tuple[Tensor, Tensor]]:
         found = {}
         for (name, tensors), layer in zip(self._held.items(), self.layers, strict=True):
-            a, b = layer.lora_A[_ADAPTER].weight.detach().cpu(), tensors["b"].detach().cpu()
+            a, b = layer.lora_A[ADAPTER].weight.detach().cpu(), tensors["b"].detach().cpu()
             if name in self._residuals:
-                a, b = exact_factors(layer.scaling[_ADAPTER] * b @ a + self._residuals[name].weight.cpu())
+                a, b = exact_factors(layer.scaling[ADAPTER] * b @ a + self._residuals[name].weight.cpu())
             found[name] = (a, b)
         return found
 
@@ -240,7 +240,7 @@ def attach_adapter(language_model: LanguageModel, config: AdapterConfig) -> Adap
         base_model_name_or_path=language_model.name,
     )
     try:
-        peft_model = PeftModel(model, settings, adapter_name=_ADAPTER)
+        peft_model = PeftModel(model, settings, adapter_name=ADAPTER)
     except ValueError:
         raise AdapterError(
             f"the model {language_model.name!r} has no module that ends in one of: {', '.join(targets)}"
@@ -249,7 +249,7 @@ def attach_adapter(language_model: LanguageModel, config: AdapterConfig) -> Adap
         ) from None
     state: list[tuple[str, tuple[int, ...]]] = []
     for name, layer in _named_layers(peft_model):
-        _begin(name, layer, config)
+        begin(name, layer, config)
         shapes: dict[Factor, tuple[int, ...]] = {
             factor: tuple(tensor.shape) for factor, tensor in _tensors(layer, None).items()
         }
@@ -269,35 +269,14 @@ def _named_layers(peft_model: PeftModel) -> list[tuple[str, LoraLayer]]:
     return [(name.removeprefix(_PREFIX), layer) for name, layer in named if isinstance(layer, LoraLayer)]
 
 
-def _begin(name: str, layer: LoraLayer, config: AdapterConfig) -> None:
-    """Sets a fresh layer's factors: A drawn, B zero; with a core, both orthogonal and the core zero."""
-    a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
-    drawn = first_factor(f"{name}.{SUFFIXES['a']}", tuple(a.shape), config.seed)
-    if config.federation.splits and config.rank > min(a.shape[1], b.shape[0]):
-        raise AdapterError(f"{name} is narrower than the rank {config.rank}, which {config.method} cannot have")
-    with torch.no_grad():
-        if "core" not in config.federation.has:
-            a.copy_(torch.from_numpy(drawn))
-            b.zero_()
-            return
-        a.copy_(torch.from_numpy(orthonormal(drawn)))
-        columns = first_factor(f"{name}.{SUFFIXES['b']}", tuple(reversed(b.shape)), config.seed)
-        # So that one step length serves every rank: a core sees rank / outputs of the square of B's gradient, and must
-        # go further for as much; by the root of that it went too far in its few directions, by this not (measured).
-        b.copy_(torch.from_numpy((b.shape[0] / config.rank) ** 0.25 * orthonormal(columns).T))
-        cored = CoredFactor(layer.lora_A[_ADAPTER], rank=config.rank)
-        cored.core.weight.zero_()
-        layer.lora_A[_ADAPTER] = cored
-
-
 def _add_residual(layer: LoraLayer) -> Residual:
-    a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+    a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
     return Residual(layer, shape=(b.shape[0], a.shape[1]), like=b)
 
 
 def _tensors(layer: LoraLayer, residual: Residual | None) -> dict[Factor, Tensor]:
     """A layer's factors, in the order of the state."""
-    a, b = layer.lora_A[_ADAPTER], layer.lora_B[_ADAPTER].weight
+    a, b = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER].weight
     found: dict[Factor, Tensor] = (
         {"a": a.inner.weight, "core": a.core.weight, "b": b} if isinstance(a, CoredFactor) else {"a": a.weight, "b": b}
     )

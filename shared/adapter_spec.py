@@ -39,6 +39,8 @@ class AdapterConfig:
         largest. "same" gives all of them `rank`. A device of a smaller rank holds the first rows of A and columns of B.
     alpha: the adapted weight is `W + (alpha / rank) B A`.
     target_modules: module names by suffix, or every linear layer but the LM head.
+    basis: of a method with a core, what its frozen factors are (`shared.adapter_basis`): "drawn" from the seed, or the
+        leading singular directions of the base model's own "weights".
     seed: of the factors' beginning; part of the plan, so that all parties hold the same.
     """
 
@@ -47,6 +49,7 @@ class AdapterConfig:
     ranks: tuple[str, ...] | Literal["same"] = "same"
     alpha: float = 8.0
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    basis: Literal["drawn", "weights"] = "drawn"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -60,6 +63,11 @@ class AdapterConfig:
             given = [int(rank) if rank.isdecimal() and len(rank) < 6 else 0 for rank in self.ranks]
             if not given or min(given) < 1 or max(given) != self.rank:
                 raise AdapterError("adapter.ranks must be numbers from 1, the largest of them adapter.rank; or 'same'")
+
+        if self.basis != "drawn" and "core" not in self.federation.has:
+            raise AdapterError(
+                f"adapter.basis must be 'drawn' with {self.method}: only a core, as of 'fed-sb', is trained in a basis"
+            )
 
     @property
     def federation(self) -> AdapterMethod:

@@ -20,6 +20,7 @@ from shared.adapter_methods import METHODS, Method
 from shared.flat_config import ConfigError
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
+from simulations.run.figures import figures_over_seeds
 from simulations.run.many import Sweep
 
 RESULT_FILE = "methods.json"
@@ -39,6 +40,19 @@ _OWN: Mapping[Method, Mapping[str, object]] = {"fed-sb": {"adapter.rank": 10, "a
 # Where a release is the base model for a newcomer, and where it is not: what training a factor at home adds.
 _PERSONAL: tuple[Method, ...] = ("ffa-lora", "fedsa-lora")
 _PERSONAL_USERS, _PERSONAL_COHORT = 32, 50
+_FIGURES = (
+    ("win_rate_greedy", "own_persona"),
+    ("win_rate_greedy", "no_persona"),
+    ("win_rate_greedy", "other_persona"),
+    ("win_rate_greedy_seen_users", "own_persona"),
+    ("win_rate_greedy_strangers", "own_persona"),
+    ("win_rate_greedy_shared_of_newcomers", "own_persona"),
+    ("win_rate_greedy_personal_of_newcomers", "own_persona"),
+    ("style_fit_worst_decile_greedy", "own_persona"),
+    ("style_fit_worst_decile_greedy", "base"),
+    ("pair_accuracy", "own_persona"),
+    ("coherent_greedy", "own_persona"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,25 +162,6 @@ def _row(
     federation, privacy = _part(first, "federation"), _part(first, "privacy")
     records = [record for of_seed in rounds.values() for record in of_seed]
     errors = [record.aggregation_error for record in records if record.aggregation_error is not None]
-    figures: dict[str, dict[str, object]] = {}
-    for metric, column in (
-        ("win_rate_greedy", "own_persona"),
-        ("win_rate_greedy", "no_persona"),
-        ("win_rate_greedy", "other_persona"),
-        ("win_rate_greedy_seen_users", "own_persona"),
-        ("win_rate_greedy_strangers", "own_persona"),
-        ("win_rate_greedy_shared_of_newcomers", "own_persona"),
-        ("win_rate_greedy_personal_of_newcomers", "own_persona"),
-        ("style_fit_worst_decile_greedy", "own_persona"),
-        ("style_fit_worst_decile_greedy", "base"),
-        ("pair_accuracy", "own_persona"),
-        ("coherent_greedy", "own_persona"),
-    ):
-        parts = [_part(_part(one, "utility"), metric) for one in summaries.values() if metric in _part(one, "utility")]
-        if parts:
-            values = [cast(float, part[column]) for part in parts]
-            intervals = [part["ci95"] for part in parts] if column == "own_persona" else []
-            figures[f"{metric}.{column}"] = {"mean": statistics.fmean(values), "values": values, "ci95": intervals}
     return {
         "setting": asdict(setting),
         "title": METHODS[setting.method].title,
@@ -181,7 +176,7 @@ def _row(
         "aggregation_seconds": statistics.median(record.aggregation_seconds for record in records),
         "seeds": list(summaries),
         "reporting_users": _part(first, "data")["users_test"],
-        "figures": figures,
+        "figures": figures_over_seeds(list(summaries.values()), _FIGURES),
     }
 
 

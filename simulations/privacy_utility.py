@@ -7,7 +7,6 @@ directory like any other, and one that is finished is not run again.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,10 +17,23 @@ from shared.flat_config import ConfigError
 from simulations.evaluation.retained_gain import retained_gain
 from simulations.run.config import read_preset, without_masks
 from simulations.run.directory import RunFiles
+from simulations.run.figures import figures_over_seeds, wins_of_users
 from simulations.run.many import Sweep
 
 RESULT_FILE = "privacy_utility.json"
 _BAR = 0.9
+_FIGURES = (
+    ("win_rate_greedy", "own_persona"),
+    ("win_rate_greedy", "no_persona"),
+    ("win_rate_greedy", "other_persona"),
+    ("own_minus_other_win_rate_greedy", "tuned"),
+    ("style_fit_worst_decile_greedy", "own_persona"),
+    ("style_fit_worst_decile_greedy", "base"),
+    ("pair_accuracy", "own_persona"),
+    ("pair_accuracy", "base"),
+    ("coherent_greedy", "own_persona"),
+    ("coherent_greedy", "no_persona"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,27 +159,15 @@ def _row(
         "guarantee": privacy["user"],
         "seeds": list(mine),
         "reporting_users": _part(first, "data")["users_test"],
-        "figures": {},
+        "figures": figures_over_seeds(list(mine.values()), _FIGURES),
     }
-    figures = cast("dict[str, object]", found["figures"])
-    for metric, column in (
-        ("win_rate_greedy", "own_persona"),
-        ("win_rate_greedy", "no_persona"),
-        ("win_rate_greedy", "other_persona"),
-        ("own_minus_other_win_rate_greedy", "tuned"),
-        ("pair_accuracy", "own_persona"),
-        ("pair_accuracy", "base"),
-        ("coherent_greedy", "own_persona"),
-        ("coherent_greedy", "no_persona"),
-    ):
-        parts = [_part(_part(one, "utility"), metric) for one in mine.values()]
-        values = [cast(float, part[column]) for part in parts]
-        intervals = [part["ci95"] for part in parts] if column in ("own_persona", "tuned") else []
-        figures[f"{metric}.{column}"] = {"mean": statistics.fmean(values), "values": values, "ci95": intervals}
     plain = Row(federation=row.federation, epsilon=None)
     both = [seed for seed in mine if (plain, seed) in summaries]
     if row.epsilon is not None and both:
-        wins, without = [_wins(mine[seed]) for seed in both], [_wins(summaries[plain, seed]) for seed in both]
+        wins, without = (
+            [wins_of_users(mine[seed]) for seed in both],
+            [wins_of_users(summaries[plain, seed]) for seed in both],
+        )
         try:
             kept = retained_gain(wins, without, seed=0)
         except ValueError as error:
@@ -175,11 +175,6 @@ def _row(
         else:
             found["retained_gain"] = {**asdict(kept), "bar": _BAR, "verdict": kept.verdict(_BAR)}
     return found
-
-
-def _wins(summary: Mapping[str, object]) -> list[float]:
-    replies = _part(_part(summary, "details"), "replies")
-    return cast("list[float]", _part(_part(replies, "wins"), "0.0")["own"])
 
 
 def _part(values: Mapping[str, object], key: str) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.command_line import parse_assignment
@@ -62,31 +63,62 @@ def _show_ablations(found: Mapping[str, object]) -> None:
     variants = found["variants"]
     if not isinstance(variants, dict):
         return
-    table = Table(title="Win rates against the base, greedy: mean over seeds, lowest to highest", title_justify="left")
+    table = Table(
+        title="Greedy replies: mean over seeds, lowest to highest", title_justify="left", box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
     table.add_column("variant", no_wrap=True)
-    for name in ("own\npersona", "no\npersona", "other's\npersona", "own minus\nother's", "sense with\nno persona"):
+    headings = (
+        "wins,\nown",
+        "wins,\nnone",
+        "wins,\nother",
+        "own -\nother",
+        "sense,\nnone",
+        "style,\nof 4",
+        "worst\ntenth",
+    )
+    for name in headings:
         table.add_column(name, justify="right", no_wrap=True)
-    keys = (
+    shares = (
         "win_rate_greedy_own",
         "win_rate_greedy_no",
         "win_rate_greedy_other",
         "own_minus_other",
         "coherent_greedy_no",
     )
+    # A mean that rises may leave those behind who are served worst.
+    styles = ("style_fit", "style_fit_worst_decile")
     for name, entry in variants.items():
-        table.add_row(name, *(_spread(entry["figures"], key) for key in keys))
+        figures = entry["figures"]
+        table.add_row(
+            name,
+            *(_spread(figures, key) for key in shares),
+            *(_spread(figures, key, axes=True) for key in styles),
+        )
     out.print(table)
+    first = next(iter(variants.values()))["figures"]
+    if first:
+        out.print(
+            "wins: how often the tuned reply beats the base's, a tie counting half; own, none, other: whose persona is "
+            "stated. style: on how many of the four axes a reply is as its user wants it. The worst tenth are the "
+            f"users whom a model serves worst, each model's own; the base: {first['style_fit_base']['mean']:.2f}, and "
+            f"{first['style_fit_worst_decile_base']['mean']:.2f} of its own worst tenth.",
+            style="dim",
+        )
     for name, entry in variants.items():
         paper = f" (the paper: {entry['paper']})" if entry["paper"] else ""
         pairs = entry["figures"]["pairs"]["mean"] if entry["figures"] else 0
         out.print(f"{name}: {entry['shown']}, {pairs:.0f} pairs{paper}", markup=False, highlight=False)
 
 
-def _spread(figures: Mapping[str, Mapping[str, object]], key: str) -> str:
+def _spread(figures: Mapping[str, Mapping[str, object]], key: str, *, axes: bool = False) -> str:
     if key not in figures:
         return ""
     values = figures[key]["values"]
     if not isinstance(values, Sequence):
         return ""
+    if axes:
+        style = f"{figures[key]['mean']:.2f}"
+        return style if len(values) < 2 else f"{style}\n{min(values):.1f}-{max(values):.1f}"
     mean = f"{figures[key]['mean']:.0%}"
     return mean if len(values) < 2 else f"{mean}\n{100 * min(values):.0f}-{100 * max(values):.0f}"

@@ -10,6 +10,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from simulations.commands.few_numbers import few
 from simulations.commands.showing import explained_here, out, write_json
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
+app.command()(few)
 
 
 @app.callback()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -130,8 +131,10 @@ def utility(
 
 
 def _show_utility(found: Mapping[str, object]) -> None:
-    table = Table(title="Held-out users, greedy; mean over seeds", title_justify="left")
-    for name in ("N", "n", "ε", "noise / C", "own", "none", "other", "pairs told", "gain kept"):
+    table = Table(
+        title="Held-out users, greedy; mean over seeds", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for name in ("N", "n", "ε", "noise\nover C", "own", "none", "other", "worst\ntenth", "pairs\ntold", "gain kept"):
         table.add_column(name, justify="right")
     from shared.privacy.guarantee import format_epsilon
 
@@ -144,16 +147,27 @@ def _show_utility(found: Mapping[str, object]) -> None:
         table.add_row(
             f"{row['users']:,}",
             str(row["cohort"]),
-            epsilon + (" DP-FTRL" if mechanism != "gaussian" else ""),
+            epsilon + ("\nDP-FTRL" if mechanism != "gaussian" else ""),
             f"{cast(float, row['noise_norm_over_clipping']):.2f}",
             *(
                 f"{figures[f'win_rate_greedy.{column}']['mean']:.1%}"
                 for column in ("own_persona", "no_persona", "other_persona")
             ),
+            f"{figures['style_fit_worst_decile_greedy.own_persona']['mean']:.2f}",
             f"{figures['pair_accuracy.own_persona']['mean']:.1%}",
-            "" if kept is None else f"{kept['value']:.0%} [{kept['low']:.0%}, {kept['high']:.0%}] {kept['verdict']}",
+            "" if kept is None else f"{kept['value']:.0%}\n[{kept['low']:.0%}, {kept['high']:.0%}]\n{kept['verdict']}",
         )
     out.print(table)
+    bases = [
+        row["figures"]["style_fit_worst_decile_greedy.base"]["mean"]
+        for row in cast("list[dict[str, dict[str, dict[str, float]]]]", found["rows"])
+    ]
+    out.print(
+        "own, none, other: how often the tuned reply beats the base's, a tie counting half, by whose persona is "
+        "stated. worst tenth: style as wanted, of 4, over the tenth of users whom the model serves worst (the base, "
+        f"over its own: {statistics.fmean(bases):.2f}).",
+        style="dim",
+    )
 
 
 def plan(

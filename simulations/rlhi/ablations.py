@@ -159,6 +159,8 @@ def _figures(summary: Mapping[str, object]) -> dict[str, float]:
         "own_minus_other": utility["own_minus_other_win_rate_greedy"]["tuned"],
         "style_fit_base": utility["style_fit_greedy"]["base"],
         "style_fit": utility["style_fit_greedy"]["own_persona"],
+        "style_fit_worst_decile_base": utility["style_fit_worst_decile_greedy"]["base"],
+        "style_fit_worst_decile": utility["style_fit_worst_decile_greedy"]["own_persona"],
         "pair_accuracy": utility["pair_accuracy"]["own_persona"],
     }
     for metric in ("win_rate_greedy", "win_rate_sampled", "coherent_greedy"):

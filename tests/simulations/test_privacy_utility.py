@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from server.ledger import LEDGER_FILE
+from simulations import privacy_utility
 from simulations.cli import app
-from simulations.privacy_utility import FEDERATIONS, ROWS, Row, row_config
+from simulations.privacy_utility import FEDERATIONS, ROWS, Row, collect, row_config
 from simulations.run.config import RunConfig
 
 _SMALL = {
@@ -32,6 +33,44 @@ def test_every_row_is_a_run_and_differs_from_its_ceiling_in_privacy_alone(row: R
     assert (private.plan.seed, private.data.seed, private.evaluation.seed) == (3, 3, 3)
     users = FEDERATIONS[row.federation]["data.users"]
     assert private.data.users == users
+
+
+def _finished(directory: Path, *, worst: float) -> None:
+    """What a run without noise leaves of its figures, `worst` being those of the tenth of users served worst."""
+    shares = {"base": 0.5, "tuned": 0.3, "own_persona": 0.8, "no_persona": 0.5, "other_persona": 0.5}
+    names = ("win_rate_greedy", "own_minus_other_win_rate_greedy", "pair_accuracy", "coherent_greedy")
+    utility = {name: {**shares, "ci95": [0.7, 0.9]} for name in names}
+    utility["style_fit_worst_decile_greedy"] = {"base": 0.25, "own_persona": worst, "ci95": [0.1, 1.0]}
+    summary = {
+        "git_commit": None,
+        "privacy": {"user": None, "noise_norm_over_clipping": 0.0},
+        "federation": {"cohort": 333, "rounds": 6, "shared_parameters": 13440},
+        "data": {"users_train": 1000, "users_test": 1000},
+        "utility": utility,
+    }
+    directory.mkdir()
+    (directory / "summary.json").write_text(json.dumps(summary))
+
+
+def test_those_who_are_served_worst_stand_beside_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Row(federation="1k", epsilon=None)
+    for seed, worst in enumerate((0.4, 1.5)):
+        _finished(tmp_path / f"{plain.name}-{seed}", worst=worst)
+    found = collect(tmp_path, rows=(plain,), seeds=(0, 1))
+    rows = found["rows"]
+    assert isinstance(rows, list)
+    assert rows[0]["figures"]["style_fit_worst_decile_greedy.own_persona"] == {
+        "mean": pytest.approx(0.95), "values": [0.4, 1.5], "ci95": [[0.1, 1.0], [0.1, 1.0]],
+    }  # fmt: skip
+
+    monkeypatch.setattr(privacy_utility, "run_privacy_utility", lambda *_: found)
+    arguments = ["privacy", "utility", "--out", str(tmp_path), "--rows", plain.name, "--seeds", "2"]
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 0, said.output
+    cells = next(line for line in said.output.splitlines() if line.split()[:1] == ["1,000"]).split()
+    assert cells == ["1,000", "333", "∞", "0.00", "80.0%", "50.0%", "50.0%", "0.95", "80.0%"]
+    assert all(len(line) <= 80 for line in said.output.splitlines())
+    assert "the base, over its own: 0.25" in " ".join(said.output.split())
 
 
 @pytest.mark.slow

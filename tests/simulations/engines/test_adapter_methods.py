@@ -12,6 +12,7 @@ import torch
 from flwr.app import Message
 from numpy.typing import NDArray
 from peft import PeftModel
+from safetensors.numpy import load_file
 
 from client.device import DeviceError
 from client.personal_factors import SealedFactors
@@ -20,6 +21,7 @@ from client.update import training_config
 from server.releases import ReleaseError, read_rounds
 from server.round_record import RoundRecord
 from shared.adapter import AdaptedModel, attach_adapter
+from shared.adapter_basis import leading_directions
 from shared.adapter_methods import METHODS, Method
 from shared.adapter_spec import SUFFIXES, AdapterError
 from shared.language_model import load_language_model
@@ -360,3 +362,23 @@ def test_a_state_that_no_message_holds_is_refused_before_anyone_is_asked(
     with pytest.raises(ReleaseError, match="flora would send 17,216 numbers down"):
         _run(tmp_path, method_plan("flora"))
     assert not (tmp_path / "ledger.jsonl").exists()
+
+
+def test_server_devices_and_release_hold_one_basis_of_the_weights_and_only_cores_travel(tmp_path: Path) -> None:
+    of = method_plan("fed-sb", rounds=1)
+    of = replace(of, adapter=replace(of.adapter, basis="weights"))
+    drawn = _adapted(method_plan("fed-sb"))
+    fresh = _adapted(of)
+    states = _run(tmp_path, of)
+    assert fresh.spec.state_dimension == drawn.spec.state_dimension == states[0].size
+    fresh.load(states[0])
+    released = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    moved = 0.0
+    for (name, _), layer in zip(fresh.spec.parameters, fresh.layers, strict=True):
+        rows = released[f"base_model.model.{name.replace('lora_R', 'lora_A')}"].astype(np.float64)
+        weight = layer.get_base_layer().weight.detach().double().numpy()
+        right, _ = leading_directions(weight, np.random.default_rng(0).normal(size=(weight.shape[1], weight.shape[1])))
+        kept = right[: 2 * of.adapter.rank]  # those found from another start, and some beyond
+        moved += float(np.linalg.norm(rows))
+        assert float(np.linalg.norm(rows @ kept.T)) > 0.97 * float(np.linalg.norm(rows))
+    assert moved > 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from shared.flat_config import ConfigError
-from simulations.rlhi.ablations import FULL, VARIANTS, run_ablations, variant_config
+from simulations.cli import app
+from simulations.rlhi import ablations
+from simulations.rlhi.ablations import FULL, VARIANTS, collect, run_ablations, variant_config
 from simulations.run.config import RunConfig, read_preset
 
 BASE = read_preset("rlhi")
@@ -33,6 +37,41 @@ def test_few_heavy_users_see_as_many_pairs_in_a_round(tmp_path: Path) -> None:
 def test_a_variant_that_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no variant 'x'.*full"):
         variant_config("x", 0, BASE, memory=tmp_path)
+
+
+def _finished(directory: Path, *, worst: float) -> None:
+    """What a run leaves of its figures: a mean of 3 of 4 axes, and `worst` of them for the tenth served worst."""
+    conditions = {"base": 2.0, "tuned": 0.3, "own_persona": 0.8, "no_persona": 0.5, "other_persona": 0.5}
+    utility: dict[str, object] = {
+        name: {**conditions, "ci95": [0.7, 0.9]}
+        for name in ("win_rate_greedy", "own_minus_other_win_rate_greedy", "pair_accuracy", "coherent_greedy")
+    }
+    utility["style_fit_greedy"] = {"base": 2.0, "own_persona": 3.0}
+    utility["style_fit_worst_decile_greedy"] = {"base": 0.25, "own_persona": worst}
+    directory.mkdir()
+    (directory / "summary.json").write_text(json.dumps({"utility": utility, "data": {"pairs": 12}}))
+
+
+def test_those_who_are_served_worst_stand_beside_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, worst in enumerate((0.4, 1.5)):
+        _finished(tmp_path / f"{FULL}-{seed}", worst=worst)
+    found = collect(tmp_path, names=(FULL,), seeds=(0, 1))
+    variants = found["variants"]
+    assert isinstance(variants, dict)
+    figures = variants[FULL]["figures"]
+    assert figures["style_fit_worst_decile"] == {"mean": pytest.approx(0.95), "values": [0.4, 1.5]}
+    assert figures["style_fit_worst_decile_base"]["mean"] == 0.25
+
+    monkeypatch.setattr(ablations, "run_ablations", lambda *_, **__: found)
+    said = CliRunner().invoke(app, ["ablate", "--out", str(tmp_path), "--variants", FULL])
+    assert said.exit_code == 0, said.output
+    lines = said.output.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.split()[:1] == [FULL])
+    assert lines[place].split()[-2:] == ["3.00", "0.95"]
+    assert lines[place + 1].split()[-1] == "0.4-1.5"
+    assert "…" not in said.output
+    assert all(len(line) <= 80 for line in lines)
+    assert "and 0.25 of its own worst tenth" in " ".join(said.output.split())
 
 
 @pytest.mark.slow
@@ -61,6 +100,8 @@ def test_a_small_ablation_runs_once_and_is_collected(tmp_path: Path) -> None:
     assert isinstance(variants, dict)
     assert variants["sft"]["figures"]["pairs"] == variants[FULL]["figures"]["pairs"]
     assert 0 <= variants[FULL]["figures"]["win_rate_greedy_own"]["mean"] <= 1
+    whole = variants[FULL]["figures"]
+    assert whole["style_fit_worst_decile"]["mean"] <= whole["style_fit"]["mean"]
     written = (tmp_path / f"{FULL}-0" / "summary.json").stat().st_mtime_ns
     assert run() == found
     assert (tmp_path / f"{FULL}-0" / "summary.json").stat().st_mtime_ns == written
