@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from client.conversation_files import format_conversation
-from client.persona.book import PersonaBook
-from client.persona.statements import Statement
+from client.persona.book import PersonaBook, statement_values
 from client.privacy_ledger import PrivacyLedger
 from client.profile import Profile
 from client.vault.consents import CONSENT_SOURCES
@@ -114,23 +113,7 @@ def _choices(vault: Vault) -> Iterator[dict[str, object]]:
 
 
 def _persona(book: PersonaBook) -> dict[str, object]:
-    def values(one: Statement) -> dict[str, object]:
-        return {
-            "text": one.text,
-            "source": one.source,
-            "locked": one.locked,
-            "confidence": one.confidence,
-            "evidence": [
-                {
-                    "conversation_id": found.conversation_id,
-                    "turn": found.turn,
-                    "date": None if found.date is None else found.date.isoformat(),
-                }
-                for found in one.evidence
-            ],
-        }
-
-    return {"statements": [values(one) for one in book.persona().statements], "struck": list(book.struck)}
+    return {"statements": [statement_values(one) for one in book.persona().statements], "struck": list(book.struck)}
 
 
 def _privacy(profile: Profile) -> Iterator[dict[str, object]]:

@@ -236,24 +236,9 @@ def show_persona(book: PersonaBook) -> None:
 
 
 def _persona_values(book: PersonaBook) -> list[dict[str, object]]:
-    return [
-        {
-            "number": number,
-            "text": one.text,
-            "source": one.source,
-            "locked": one.locked,
-            "confidence": one.confidence,
-            "evidence": [
-                {
-                    "conversation_id": found.conversation_id,
-                    "turn": found.turn,
-                    "date": None if found.date is None else found.date.isoformat(),
-                }
-                for found in one.evidence
-            ],
-        }
-        for number, one in enumerate(book.persona().statements, start=1)
-    ]
+    from client.persona.book import statement_values
+
+    return [{"number": number} | statement_values(one) for number, one in enumerate(book.persona().statements, start=1)]
 
 
 def _pair_facts(one: KeptPair, usable: bool) -> dict[str, object]:

@@ -243,20 +243,22 @@ def save_book(book: PersonaBook, path: Path) -> None:
             }
             for name, entry in book.read.items()
         },
-        "written": [
-            {
-                "text": one.text,
-                "source": one.source,
-                "locked": one.locked,
-                "confidence": one.confidence,
-                "evidence": [_evidence_values(found) for found in one.evidence],
-            }
-            for one in book.written
-        ],
+        "written": [statement_values(one) for one in book.written],
         "struck": list(book.struck),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, [json.dumps(values, ensure_ascii=True).encode("ascii")])
+
+
+def statement_values(statement: Statement) -> dict[str, object]:
+    """A statement as JSON has it."""
+    return {
+        "text": statement.text,
+        "source": statement.source,
+        "locked": statement.locked,
+        "confidence": statement.confidence,
+        "evidence": [_evidence_values(found) for found in statement.evidence],
+    }
 
 
 def _evidence_values(evidence: Evidence) -> dict[str, object]:
