@@ -12,19 +12,19 @@ from collections.abc import Callable
 
 import typer
 
-from client.chat_commands import chat_command
-from client.consent_commands import consent, conversations
-from client.control_commands import export, forget, leave, pause, resume
-from client.file_commands import app as files_app
-from client.import_commands import import_command
-from client.init_command import init
-from client.join_commands import card, doctor, join
-from client.learn_commands import learn, pairs, persona
-from client.opening import err
-from client.personal_commands import app as personal_app
-from client.privacy_commands import identity, policy_app, privacy
-from client.serve_commands import serve_command
-from client.vault_commands import app as vault_app
+from client.commands.chat import chat_command
+from client.commands.consent import consent, conversations
+from client.commands.control import export, forget, leave, pause, resume
+from client.commands.files import app as files_app
+from client.commands.imports import import_command
+from client.commands.init import init
+from client.commands.join import card, doctor, join
+from client.commands.learn import learn, pairs, persona
+from client.commands.opening import err
+from client.commands.personal import app as personal_app
+from client.commands.privacy import identity, policy_app, privacy
+from client.commands.serve import serve_command
+from client.commands.vault import app as vault_app
 from shared.command_line import run_script
 
 app = typer.Typer(

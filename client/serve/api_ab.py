@@ -22,7 +22,7 @@ from client.serve.api_requests import (
     optional_text,
     reading,
     text_of,
-    until_left,
+    unless_left,
 )
 from client.serve.page_services import PageServices
 from client.serve.running import ReplyFailedError
@@ -94,7 +94,7 @@ async def _compared(services: PageServices, request: Request, values: Mapping[st
     async def both() -> tuple[str, str]:
         return await write(tuned=True), await write(tuned=False)
 
-    tuned, base = await until_left(both(), request.receive)
+    tuned, base = await unless_left(both(), request.receive)
     return await run_in_threadpool(_shown, services, name, messages, tuned, base)
 
 

@@ -33,9 +33,9 @@ from client.serve.api_requests import (
     optional_text,
     switch_of,
     text_of,
-    until_left,
 )
 from client.serve.chat_request import DEFAULT_MAX_TOKENS
+from client.serve.leaving import until_left
 from client.serve.page_services import PageServices
 from client.serve.running import ReplyFailedError, RunningReply
 from shared.conversation import Conversation, Message
@@ -168,8 +168,6 @@ class _Events(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await until_left(self._write(send), receive)
-        except ApiError:
-            return  # nobody reads it
         finally:
             self._running.close()
 

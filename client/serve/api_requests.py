@@ -6,7 +6,6 @@ error that is answered holds content, and nothing is logged of a request but the
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -24,6 +23,7 @@ from client.persona.book import PersonaBookError
 from client.privacy_ledger import LedgerError
 from client.privacy_policy import PolicyError
 from client.serve.api_errors import ApiError, error_body
+from client.serve.leaving import until_left
 from client.serve.running import BusyError
 from client.vault.errors import ExcludedError, UnknownError, VaultBusyError, VaultError
 from shared.adapter_spec import AdapterError
@@ -172,23 +172,12 @@ def message_values(messages: tuple[Message, ...]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
-async def until_left(work: Coroutine[None, None, _Made], receive: Receive) -> _Made:
+async def unless_left(work: Coroutine[None, None, _Made], receive: Receive) -> _Made:
     """What the work gives. Where whoever asked goes away before, it is cancelled. Raises: ApiError."""
-
-    async def has_left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    task, left = asyncio.create_task(work), asyncio.create_task(has_left())
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
+    made = await until_left(work, receive)
+    if made is None:
         raise ApiError("Nobody waits for this any more.", status=499)
-    finally:
-        for one in (task, left):
-            one.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
+    return made
 
 
 def _checked(values: Mapping[str, object], fields: tuple[str, ...]) -> Mapping[str, object]:

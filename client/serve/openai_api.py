@@ -13,12 +13,11 @@ comment.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,6 +30,7 @@ from client.assistant.assistant import Assistant, NotARequestError, ReplyStream
 from client.assistant.keeping import keep_reply
 from client.serve.api_errors import ApiError, error_body
 from client.serve.chat_request import ChatRequest
+from client.serve.leaving import until_left
 from client.serve.running import ReplyFailedError, ReplyRunner, RunningReply
 from client.vault.errors import VaultError
 from client.vault.vault import Vault
@@ -192,7 +192,7 @@ class _EventStream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         try:
-            await _until_left(write(), receive)
+            await until_left(write(), receive)
         finally:
             self._close()
 
@@ -202,7 +202,7 @@ async def _whole(completion: _Completion, request: Request) -> Response:
         return "".join([piece async for piece in completion.running])
 
     try:
-        text = await _until_left(read(), request.receive)
+        text = await until_left(read(), request.receive)
     except ReplyFailedError:
         return JSONResponse(_FAILED, status_code=500)
     finally:
@@ -211,23 +211,6 @@ async def _whole(completion: _Completion, request: Request) -> Response:
         return JSONResponse(_FAILED, status_code=500)  # nobody reads it, or the server is stopping
     headers = {"X-Tacit-Kept": "no"} if completion.is_lost else {}
     return JSONResponse(completion.whole(text), headers=headers)
-
-
-async def _until_left(work: Coroutine[None, None, _Made], receive: Receive) -> _Made | None:
-    """What the work gives; None where whoever asked went away before."""
-
-    async def has_left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    task, left = asyncio.create_task(work), asyncio.create_task(has_left())
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        for one in (task, left):
-            one.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
 
 
 def _event(value: object) -> bytes:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from client.consent_commands import ask_consents
-from client.opening import err, opened, out, told
+from client.commands.consent import ask_consents
+from client.commands.opening import err, opened, out, told
 
 if TYPE_CHECKING:
     from client.importers.imported import FormatName

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.opening import asker, err, opened, out, told
+from client.commands.opening import asker, err, opened, out, told
 
 if TYPE_CHECKING:
     from client.vault.keys import Unlocker

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.opening import asker, err, out, told
+from client.commands.opening import asker, err, out, told
 
 if TYPE_CHECKING:
     from client.vault.keys import Unlocker

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.opening import err, opened, told
-from client.terminal_text import plain_text
+from client.commands.opening import err, opened, told
+from client.commands.terminal_text import plain_text
 
 if TYPE_CHECKING:
     from types import FrameType

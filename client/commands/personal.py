@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from client.file_personal import show_change
-from client.opening import err, opened, out, told
+from client.commands.file_personal import show_change
+from client.commands.opening import err, opened, out, told
 
 app = typer.Typer(
     help="An adapter of your own, on top of the shared one. It is trained here, kept here and never sent.",
@@ -28,7 +28,7 @@ def train(
 
       tacit personal train --steps 10
     """
-    from client.learn_commands import learning_of
+    from client.commands.learn import learning_of
     from client.personal_training import PersonalTraining
 
     with told(), opened() as (profile, vault):

@@ -21,11 +21,11 @@ from click.testing import Result
 from openai import OpenAI
 from typer.testing import CliRunner
 
-from client import chat_commands
 from client.assistant.assistant import Assistant, ReplyStream
-from client.chat_commands import chat_command
+from client.commands import chat as chat_commands
+from client.commands.chat import chat_command
+from client.commands.serve import serve_command
 from client.profile import HOME_VARIABLE, Profile, ProfileSettings
-from client.serve_commands import serve_command
 from client.unlocking import open_vault
 from client.vault.keys import KeyFile
 from client.vault.vault import Vault
@@ -179,7 +179,7 @@ def test_help_teaches_with_an_example(command: str) -> None:
 
 @pytest.mark.timeout(90)
 def test_serve_says_where_it_is_and_stops_on_ctrl_c(profile: Profile) -> None:
-    script = "import typer; from client.serve_commands import serve_command; typer.run(serve_command)"
+    script = "import typer; from client.commands.serve import serve_command; typer.run(serve_command)"
     with subprocess.Popen(
         [sys.executable, "-c", script, "--port", "0"],
         stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.opening import err, opened, out, told
+from client.commands.opening import err, opened, out, told
 
 if TYPE_CHECKING:
     from client.profile import Profile
@@ -110,8 +110,8 @@ def leave() -> None:
 
 
 def _forget_one(profile: Profile, vault: Vault, conversation_id: str, *, as_json: bool) -> None:
+    from client.commands.learn import learning_of
     from client.forgetting import forget_conversation
-    from client.learn_commands import learning_of
     from client.vault_device import VaultDevice
 
     vault.conversations.facts(conversation_id)  # an unknown one must not load a model

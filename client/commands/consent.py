@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from client.opening import err, opened, out, told
-from client.terminal_text import plain_line
+from client.commands.opening import err, opened, out, told
+from client.commands.terminal_text import plain_line
 
 if TYPE_CHECKING:
     from client.vault.consents import ConsentSource
@@ -88,7 +88,7 @@ def conversations(
 
     with told(), opened() as (profile, vault):
         if private is not None:
-            from client.learn_commands import learning_of
+            from client.commands.learn import learning_of
 
             excluded, after = exclude_conversation(
                 vault, VaultDevice(profile, vault), private, learning_of(profile, vault)

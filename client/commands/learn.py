@@ -11,9 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from client.consent_commands import ask_consents
-from client.opening import err, opened, out, told
-from client.terminal_text import plain_line, plain_text
+from client.commands.consent import ask_consents
+from client.commands.opening import err, opened, out, told
+from client.commands.terminal_text import plain_line, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from client.opening import asker, err, opened, out, told
+from client.commands.opening import asker, err, opened, out, told
 
 if TYPE_CHECKING:
     from client.profile import Profile

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from client.opening import err, opened, out, told
+from client.commands.opening import err, opened, out, told
 from shared.private_files import write_private
 
 DEFAULT_PORT = 8765

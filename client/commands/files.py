@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from client.file_personal import app as personal_app
-from client.file_training import check, train
-from client.learn_commands import show_persona
+from client.commands.file_personal import app as personal_app
+from client.commands.file_training import check, train
+from client.commands.learn import show_persona
 from shared.command_line import explained
 
 if TYPE_CHECKING:
