@@ -46,7 +46,14 @@ def build_server_app(
         config = context.run_config if run_config is None else run_config
         plan, output = FederationPlan.from_run_config(config), RunOutput.from_run_config(config)
         adapted = attach_adapter(load_language_model(plan.model), plan.adapter)
-        directory = RunDirectory(Path(output.directory), plan=plan, spec=adapted.spec)
+        key = None if output.signing_key is None else ServerKey.load(Path(output.signing_key))
+        directory = RunDirectory(
+            Path(output.directory),
+            plan=plan,
+            spec=adapted.spec,
+            signing_key=key,
+            kept_releases=output.kept_releases,
+        )
         run_rounds(
             plan=plan,
             adapted=adapted,
@@ -56,7 +63,7 @@ def build_server_app(
             observe=observe,
             wrap=wrap,
             enrolment=enrolment if output.roster is None else read_roster(Path(output.roster)),
-            signing_key=None if output.signing_key is None else ServerKey.load(Path(output.signing_key)),
+            signing_key=key,
         )
 
     return built

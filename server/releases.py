@@ -4,6 +4,7 @@
     rounds.jsonl            one `RoundRecord` a line, appended and synced
     checkpoint.safetensors  the last release and what it belongs to, replaced as a whole
     adapter/                the last round's adapter as a PEFT directory, made when the run ends
+    releases/               every round's release, signed, where the server has a key (`server.release_chain`)
 
 and, only while a private run is unfinished, two files with mode 0600 that take its privacy off:
 
@@ -21,6 +22,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,13 +36,16 @@ from safetensors.numpy import save
 from server.central_noise import NOISE_STATE_FILE
 from server.cohorts import new_cohort_key
 from server.ledger import ChainError, LedgerState, RunLedger
+from server.release_chain import ReleaseChain, release_directories
 from server.round_record import RoundRecord
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.adapter import AdaptedModel
 from shared.adapter_spec import AdapterSpec
 from shared.flat_config import ConfigError
 from shared.private_files import sync
+from shared.release import ReleaseManifestError
 from shared.round_plan import FederationPlan
+from shared.server_identity import ServerKey
 
 _LOG = logging.getLogger(__name__)
 ROUNDS_FILE, CHECKPOINT_FILE, ADAPTER_DIRECTORY = "rounds.jsonl", "checkpoint.safetensors", "adapter"
@@ -68,14 +73,54 @@ class Release:
     remembered: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """What a checkpoint holds, read and not yet checked against a plan.
+
+    Attributes:
+        plan: flat keys.
+        spec: digest of the adapter's layout.
+        record: of the round.
+        entries, digest: of the run's ledger as it stood then.
+        made: when, in seconds since 1970; 0 where nothing was signed.
+        vector, remembered: see `Release`.
+    """
+
+    plan: Mapping[str, object]
+    spec: str
+    record: RoundRecord
+    entries: int
+    digest: str
+    made: int
+    vector: NDArray[np.float32]
+    remembered: Mapping[str, NDArray[np.float64]]
+
+
 class RunDirectory:
     """The artefacts of one run. Every write is whole or not there."""
 
-    def __init__(self, path: Path, *, plan: FederationPlan, spec: AdapterSpec) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        plan: FederationPlan,
+        spec: AdapterSpec,
+        signing_key: ServerKey | None = None,
+        kept_releases: int = 3,
+    ) -> None:
+        """Args:
+        signing_key: signs every round's release; None makes none.
+        kept_releases: how many of them keep their adapter.
+        """
         self.path = path
         self._plan = plan
         self._spec = spec
         self._ledger = RunLedger(path)
+        self._chain = (
+            None
+            if signing_key is None
+            else ReleaseChain(path, plan=plan, spec=spec, key=signing_key, kept=kept_releases)
+        )
 
     @property
     def noise_state(self) -> Path:
@@ -92,34 +137,41 @@ class RunDirectory:
 
         Raises:
             ReleaseError: a run stands there and `resume` is off, it followed another plan or model (the differing keys
-                are named), the checkpoint is damaged, or the directory cannot be written.
+                are named), the checkpoint is damaged, the chain of releases is broken or another key's, or the
+                directory cannot be written.
         """
         with self._explained("use"):
             self.path.mkdir(parents=True, exist_ok=True)
             for left_over in self.path.glob(f"{TEMPORARY_PREFIX}*"):
                 shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
             if not self._checkpoint.exists():
+                if release_directories(self.path):
+                    raise ReleaseError(f"{self.path} holds releases of a run whose checkpoint is gone: name another")
                 self._rounds.unlink(missing_ok=True)
                 write_whole(self.path / ".writable", b"")
                 (self.path / ".writable").unlink()
                 return None
             if not resume:
                 raise ReleaseError(f"{self.path} holds a run already: resume it, or name another directory")
-            state, vector, remembered = self._read_checkpoint()
-        self._check_same_run(state)
+            found = read_checkpoint(self.path)
+        self._check_same_run(found)
         if self._plan.is_private:
-            self._check_ledger(state)
-        last = RoundRecord.from_json(str(state["record"]))
+            self._check_ledger(found)
+        last = found.record
         with self._explained("mend"):
             self._mend_rounds(last)
-        return Release(round_number=last.round_number, vector=vector, remembered=remembered)
+            if self._chain is not None:
+                self._chain.open(self._run(), last.round_number, found.vector, made=found.made or int(time.time()))
+        return Release(round_number=last.round_number, vector=found.vector, remembered=found.remembered)
 
     def begin(self, devices: Sequence[int]) -> LedgerState:
         """The run's name and the devices that began it: recorded now, or when it began before.
 
         Raises:
-            ReleaseError: the ledger is damaged or cannot be written.
+            ReleaseError: the ledger is damaged or cannot be written, or the run signs its releases and has no key.
         """
+        if self._chain is None and release_directories(self.path):
+            raise ReleaseError(f"the run in {self.path} signs its releases: name its key as output.signing-key")
         found = self._begun()
         if found is not None:
             if found.plan != self._plan.digest():
@@ -165,11 +217,10 @@ class RunDirectory:
             raise ReleaseError(f"{file} is damaged, so this run's cohorts cannot be asked again: start anew")
         return key
 
-    def _check_ledger(self, state: dict[str, object]) -> None:
+    def _check_ledger(self, found: Checkpoint) -> None:
         """A ledger that was set back would let devices be asked again for what they have answered."""
         with self._explained("read the ledger in"):
-            entries, digest = int(str(state["ledger.entries"])), str(state["ledger.digest"])
-            if not self._ledger.chain().goes_on_from(entries, digest):
+            if not self._ledger.chain().goes_on_from(found.entries, found.digest):
                 raise ReleaseError(
                     f"the ledger of the private run in {self.path} is gone or was set back: nothing may be asked "
                     "without it; the run's releases stand"
@@ -179,6 +230,12 @@ class RunDirectory:
         with self._explained("read the ledger in"):
             return self._ledger.state()
 
+    def _run(self) -> str:
+        begun = self._begun()
+        if begun is None:
+            raise ReleaseError(f"the ledger of the run in {self.path} is gone: its releases cannot be named")
+        return begun.run
+
     def commit(
         self,
         vector: NDArray[np.float32],
@@ -186,14 +243,14 @@ class RunDirectory:
         *,
         remembered: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
-        """Makes the release of a finished round, then its line.
+        """Makes the release of a finished round: the checkpoint, what is signed of it, then its line.
 
         Args:
             remembered: what the server's steps must know of earlier ones (`server.adapter_step`); made of releases.
 
         Raises:
             ReleaseError: the vector is not finite or not the adapter's, or it cannot be written; the release before
-                stands.
+                stands, or this one does and `open` mends the rest.
         """
         if vector.shape != (self._spec.state_dimension,) or vector.dtype != np.float32:
             raise ReleaseError("a release must be a float32 vector of the adapter's size")
@@ -210,8 +267,13 @@ class RunDirectory:
         with self._explained("write the release to"):
             ledger = self._ledger.release(record.round_number, record.attempts)
             metadata |= {"ledger.entries": str(len(ledger.entries)), "ledger.digest": ledger.head}
+            made = int(time.time())
+            if self._chain is not None:
+                metadata |= {"made": str(made)}
             kept = {f"{_STEP}{name}": values for name, values in (remembered or {}).items()}
             write_whole(self._checkpoint, save({_VECTOR: vector, **kept}, metadata=metadata))
+            if self._chain is not None:
+                self._chain.add(self._run(), record.round_number, vector, made=made)
             with self._rounds.open("a", encoding="utf-8") as file:
                 file.write(record.to_json() + "\n")
                 file.flush()
@@ -254,23 +316,9 @@ class RunDirectory:
     def _rounds(self) -> Path:
         return self.path / ROUNDS_FILE
 
-    def _read_checkpoint(self) -> tuple[dict[str, object], NDArray[np.float32], dict[str, NDArray[np.float64]]]:
+    def _check_same_run(self, found: Checkpoint) -> None:
         try:
-            with safe_open(self._checkpoint, framework="numpy") as file:
-                metadata: dict[str, str] = file.metadata() or {}
-                vector: NDArray[np.float32] = file.get_tensor(_VECTOR)
-                names = [name for name in file.keys() if name.startswith(_STEP)]  # noqa: SIM118  # not a mapping
-                remembered = {name.removeprefix(_STEP): file.get_tensor(name) for name in names}
-            state: dict[str, object] = {**metadata, "plan": json.loads(metadata["plan"])}
-            RoundRecord.from_json(metadata["record"])
-            int(metadata["ledger.entries"])
-        except (SafetensorError, KeyError, ValueError):
-            raise ReleaseError(f"the checkpoint in {self.path} is damaged: start anew in another directory") from None
-        return state, vector, remembered
-
-    def _check_same_run(self, state: dict[str, object]) -> None:
-        try:
-            then = FederationPlan.from_run_config(state["plan"])  # type: ignore[arg-type]  # checked by the parser
+            then = FederationPlan.from_run_config(found.plan)
         except (ConfigError, AttributeError) as error:
             raise ReleaseError(
                 f"the run in {self.path} followed a plan that this version cannot read: {error}"
@@ -278,7 +326,7 @@ class RunDirectory:
         changed = self._plan.differences(then)
         if changed:
             raise ReleaseError(f"the run in {self.path} followed another plan; it differs in: {', '.join(changed)}")
-        if state.get("spec") != self._spec.digest():
+        if found.spec != self._spec.digest():
             raise ReleaseError(f"the run in {self.path} trained another base model under the same name")
 
     def _mend_rounds(self, last: RoundRecord) -> None:
@@ -295,6 +343,36 @@ class RunDirectory:
             raise ReleaseError(f"cannot {doing} {self.path}: {error.strerror or type(error).__name__}") from error
         except ChainError as error:
             raise ReleaseError(str(error)) from None
+        except ReleaseManifestError as error:
+            raise ReleaseError(f"the releases in {self.path} are not this run's own: {error}") from None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a run directory.
+
+    Raises:
+        ReleaseError: there is none, or it is damaged.
+    """
+    try:
+        with safe_open(path / CHECKPOINT_FILE, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            vector: NDArray[np.float32] = file.get_tensor(_VECTOR)
+            names = [name for name in file.keys() if name.startswith(_STEP)]  # noqa: SIM118  # not a mapping
+            remembered = {name.removeprefix(_STEP): file.get_tensor(name) for name in names}
+        return Checkpoint(
+            plan=dict(json.loads(metadata["plan"])),
+            spec=metadata["spec"],
+            record=RoundRecord.from_json(metadata["record"]),
+            entries=int(metadata["ledger.entries"]),
+            digest=metadata["ledger.digest"],
+            made=int(metadata.get("made", "0")),
+            vector=vector,
+            remembered=remembered,
+        )
+    except FileNotFoundError:
+        raise ReleaseError(f"{path} holds no release of a run") from None
+    except (SafetensorError, KeyError, ValueError, TypeError):
+        raise ReleaseError(f"the checkpoint in {path} is damaged: start anew in another directory") from None
 
 
 def read_rounds(path: Path) -> tuple[RoundRecord, ...]:

@@ -315,15 +315,21 @@ class RunOutput:
     Attributes:
         directory: the run's; on the server's machine, so absolute in a deployment.
         resume: continue a run that stands there already.
-        signing_key: file of the server's key (`tacit-server key`), with which every request is signed; None signs none.
+        signing_key: file of the server's key (`tacit-server key`), with which every request and every release is
+            signed; None signs none, and makes no signed releases.
         roster: file of the enrolled devices (`tacit-server roster`), signed by their organiser; secure aggregation
             needs it.
+        kept_releases: how many of the last signed releases keep their adapter; every one keeps its manifest.
     """
 
     directory: str
     resume: bool = False
     signing_key: str | None = None
     roster: str | None = None
+    kept_releases: int = 3
+
+    def __post_init__(self) -> None:
+        require(self.kept_releases >= 1, "output.kept-releases", "must be at least 1")
 
     def to_run_config(self) -> dict[str, Scalar]:
         """The keys that belong to the server alone."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from server.ledger import LEDGER_FILE, count_charges
+from server.release_chain import RELEASES_DIRECTORY
 from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, SECRET_FILES, ReleaseError
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
@@ -33,6 +34,7 @@ _RESULTS = (
     CHECKPOINT_FILE,
     ROUNDS_FILE,
     ADAPTER_DIRECTORY,
+    RELEASES_DIRECTORY,
     LEDGER_FILE,
     SECRET_FILE,
     STATE_DIRECTORY,

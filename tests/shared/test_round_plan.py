@@ -215,6 +215,8 @@ def test_output_keys_are_the_servers_alone() -> None:
 
     assert FederationPlan.from_run_config(config) == FederationPlan()
     assert RunOutput.from_run_config(config) == RunOutput(directory="out", resume=True)
+    with pytest.raises(ConfigError, match=r"output\.kept-releases"):
+        RunOutput.from_run_config(config | {"output.kept-releases": 0})
     with pytest.raises(ConfigError, match=r"output\.directory"):
         RunOutput.from_run_config({"output.directory": ""})
     with pytest.raises(ConfigError, match=r"output\.dir'"):
