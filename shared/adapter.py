@@ -168,12 +168,27 @@ class AdaptedModel:
         text = json.dumps(settings, indent=2, sort_keys=True, default=_jsonable)
         (directory / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Where the adapted layers are in the base model, in order."""
+        return tuple(self._held)
+
+    def changes(self) -> Iterator[tuple[str, Tensor]]:
+        """(layer, (out, in) float32) of every adapted layer, in order: what the adapter adds to the base's weight."""
+        for name, layer in zip(self._held, self.layers, strict=True):
+            yield name, self._change(name, layer)
+
+    def _change(self, name: str, layer: LoraLayer) -> Tensor:
+        a, b = layer.lora_A[ADAPTER].weight.detach(), self._held[name]["b"].detach()
+        change: Tensor = layer.scaling[ADAPTER] * (b.float() @ a.float())
+        return change + self._residuals[name].weight.float() if name in self._residuals else change
+
     def _plain_factors(self) -> dict[str, tuple[Tensor, Tensor]]:
         found = {}
         for (name, tensors), layer in zip(self._held.items(), self.layers, strict=True):
             a, b = layer.lora_A[ADAPTER].weight.detach().cpu(), tensors["b"].detach().cpu()
             if name in self._residuals:
-                a, b = exact_factors(layer.scaling[ADAPTER] * b @ a + self._residuals[name].weight.cpu())
+                a, b = exact_factors(self._change(name, layer).cpu())
             found[name] = (a, b)
         return found
 

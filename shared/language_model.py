@@ -79,7 +79,7 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
     source, public_name = _locate(config.name)
     device = pick_device(config.device)
     quantization = _quantization(device) if config.load_in_4bit else None
-    with _loading(config.name, source), _without_progress_bars():
+    with _loading(config.name, source), without_progress_bars():
         shape = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
         model, report = AutoModelForCausalLM.from_pretrained(
@@ -169,7 +169,8 @@ def _loading(name: str, source: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
+    """Loading and saving a model draw nothing meanwhile."""
     was_on = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
