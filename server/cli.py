@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from server.release_commands import app as release_app
 from shared.command_line import explained, run_script, settings
 from shared.flat_config import ConfigError, to_tables
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(release_app, name="release")
 out, err = Console(), Console(stderr=True)
 _DEPLOYED = {"federation.aggregation": "secure", "federation.devices": 20}
 _NOTHING = "no privacy: an update can tell something about its device's pairs"
