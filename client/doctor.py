@@ -114,7 +114,7 @@ def _adapter(profile: Profile, vault: Vault) -> Finding:
                 do="name that model in profile.toml, or leave the server",
             )  # fmt: skip
         own = kept.personal(shared.spec_digest)
-        said = f"shared, as of round {shared.round_number} of run {shared.run[:8]}"
+        said = f"shared, {shared.origin}"
         return Finding(
             what="adapter", verdict="ok", said=said + ("" if own is None else f"; {own.weight:.0%} of yours")
         )

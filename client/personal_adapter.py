@@ -1,45 +1,27 @@
-"""What this device keeps of adapters: the shared one as it last came, and its own change of it, encrypted.
+"""What this device keeps of adapters: the shared ones as they came, and its own change of one, encrypted.
 
-    shared.adapter              as it came with the last round that this device answered, and the plan it belongs to
+    shared.adapter, earlier-*   as they came with a round or a release, and the plan (`client.shared_adapters`)
     personal-LAYOUT.adapter     the change of an adapter of this layout, and how much of it is used
 
-Neither is ever sent. Both are sealed under the device's key. A change is of one layout (base model, method, rank,
+None is ever sent. All are sealed under the device's key. A change is of one layout (base model, method, rank,
 seed), whose digest names its file: what was trained for another is never used.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from client.device import DeviceError
 from client.personal_training import PersonalChange
-from client.seal import Seal, SealError
-from shared.flat_config import ConfigError
+from client.sealed_adapters import SUFFIX, SealedAdapters
+from client.shared_adapters import EARLIER, SharedAdapter, SharedAdapters
 from shared.messages import TrainRequest
-from shared.private_files import write_private
-from shared.round_plan import FederationPlan
 
-_SHARED = "shared.adapter"
+__all__ = ["KeptAdapters", "SharedAdapter"]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SharedAdapter:
-    """Attributes:
-    plan, spec_digest, run, round_number: what it is the state of: the round's beginning.
-    vector: (state_dimension,) float32.
-    """
-
-    plan: FederationPlan
-    spec_digest: str
-    run: str
-    round_number: int
-    vector: NDArray[np.float32]
+_EARLIER_KEPT = 3
 
 
 class KeptAdapters:
@@ -50,50 +32,43 @@ class KeptAdapters:
         directory: made with mode 0700 when it is needed.
         device_key: the device's 32 secret bytes; the files' key is derived from it.
         """
-        self._directory = directory
-        self._seal = Seal(device_key, purpose="kept-adapters")
+        self._files = SealedAdapters(directory, device_key=device_key)
+        self._shared = SharedAdapters(self._files, earlier=_EARLIER_KEPT)
 
     def keep_shared(self, request: TrainRequest) -> None:
         """Keeps the adapter that a request came with. Raises: DeviceError: it cannot be written."""
-        head = {
-            "plan": request.plan.to_run_config(),
-            "spec": request.spec_digest,
-            "run": request.run,
-            "round": request.round_number,
-        }
-        self._write(_SHARED, head, request.vector)
+        self._shared.arrive(request)
+
+    def keep_release(self, release: SharedAdapter) -> None:
+        """Keeps and uses a release that was verified (`client.releases`). Raises: DeviceError: it cannot be written."""
+        self._shared.install(release)
 
     def shared(self) -> SharedAdapter | None:
-        """The last one kept; None if there is none.
+        """The one that is used; None if there is none.
 
         Raises:
             DeviceError: it is damaged, or of a plan that this version cannot read.
         """
-        found = self._read(_SHARED)
-        if found is None:
-            return None
-        head, vector = found
-        try:
-            return SharedAdapter(
-                plan=FederationPlan.from_run_config(dict(head["plan"])),  # type: ignore[call-overload]
-                spec_digest=str(head["spec"]),
-                run=str(head["run"]),
-                round_number=int(str(head["round"])),
-                vector=vector,
-            )
-        except (ConfigError, KeyError, TypeError, ValueError):
-            raise DeviceError("the shared adapter that is kept here is of a plan that cannot be read") from None
+        return self._shared.used()
+
+    def all_shared(self) -> tuple[SharedAdapter, ...]:
+        """Every shared one that is kept and can be read, the newest first."""
+        return self._shared.all()
+
+    def use_shared(self, sequence: int) -> SharedAdapter:
+        """Goes back, or forth, to one that is kept. Raises: DeviceError: it is not, or cannot be written."""
+        return self._shared.use(sequence)
 
     def reseal_shared(self, into: KeptAdapters) -> None:
-        """Keeps the shared adapter under another's key too. Raises: DeviceError: it is damaged or cannot be written."""
-        found = self._read(_SHARED)
-        if found is not None:
-            into._write(_SHARED, *found)
+        """Keeps the shared ones under another's key too. Raises: DeviceError: damaged, or cannot be written."""
+        self._shared.reseal(into._shared)
 
     def stamp(self) -> tuple[int, ...]:
         """Changes whenever what is kept does, so that whoever uses it knows without reading it."""
         found: list[int] = []
-        for file in sorted(self._directory.glob("*.adapter")):
+        for file in sorted(self._files.directory.glob(f"*{SUFFIX}")):
+            if file.name.startswith(EARLIER):
+                continue
             with suppress(OSError):
                 facts = file.stat()
                 found += [facts.st_ino, facts.st_mtime_ns, facts.st_size]
@@ -107,7 +82,7 @@ class KeptAdapters:
             "trained": change.trained,
             "held_out": change.held_out,
         }
-        self._write(_personal(spec_digest), head, change.vector)
+        self._files.write(_personal(spec_digest), head, change.vector)
 
     def personal(self, spec_digest: str) -> PersonalChange | None:
         """The change for an adapter of this layout; None if there is none.
@@ -115,7 +90,7 @@ class KeptAdapters:
         Raises:
             DeviceError: it is damaged.
         """
-        found = self._read(_personal(spec_digest))
+        found = self._files.read(_personal(spec_digest))
         if found is None:
             return None
         head, vector = found
@@ -129,32 +104,10 @@ class KeptAdapters:
 
     def forget_personal(self) -> bool:
         """Removes the changes of every layout; whether there were any. Raises: DeviceError: they cannot be removed."""
-        files = list(self._directory.glob("personal-*.adapter"))
-        try:
-            for file in (*files, *self._directory.glob(".personal-*")):
-                file.unlink(missing_ok=True)
-        except OSError as error:
-            raise DeviceError(f"the personal adapter cannot be removed ({type(error).__name__})") from None
-        return bool(files)
-
-    def _write(self, name: str, head: dict[str, object], vector: NDArray[np.float32]) -> None:
-        content = json.dumps(head).encode() + b"\n" + vector.astype("<f4").tobytes()
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(self._directory / name, [self._seal.close(content, place=name)])
-        except OSError as error:
-            raise DeviceError(f"{name} cannot be written ({type(error).__name__})") from None
-
-    def _read(self, name: str) -> tuple[dict[str, object], NDArray[np.float32]] | None:
-        try:
-            content = self._seal.open((self._directory / name).read_bytes(), place=name)
-        except FileNotFoundError:
-            return None
-        except (OSError, SealError):
-            raise DeviceError(f"{name} of this device is damaged, or was made under another key") from None
-        head, _, body = content.partition(b"\n")
-        return json.loads(head), np.frombuffer(body, dtype="<f4").astype(np.float32)
+        found = self._files.remove(f"personal-*{SUFFIX}")
+        self._files.remove(".personal-*")
+        return found
 
 
 def _personal(spec_digest: str) -> str:
-    return f"personal-{spec_digest[:32]}.adapter"
+    return f"personal-{spec_digest[:32]}{SUFFIX}"

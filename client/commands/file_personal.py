@@ -94,8 +94,7 @@ def show(state_directory: _State) -> None:
             return
         plan = shared.plan
         out.print(
-            f"shared adapter: {plan.adapter.method}, rank {plan.adapter.rank}, for {plan.model.name}; as of round "
-            f"{shared.round_number} of run {shared.run[:8]}",
+            f"shared adapter: {plan.adapter.method}, rank {plan.adapter.rank}, for {plan.model.name}; {shared.origin}",
             markup=False,
             highlight=False,
         )

@@ -60,7 +60,7 @@ def show() -> None:
         shared = current.shared
         out.print(
             f"shared adapter: {shared.plan.adapter.method}, rank {shared.plan.adapter.rank}, for "
-            f"{shared.plan.model.name}; as of round {shared.round_number} of run {shared.run[:8]}"
+            f"{shared.plan.model.name}; {shared.origin}"
             if current.is_shared
             else "shared adapter: none yet; it comes with the first round that this device answers (`tacit join`)",
             markup=False,
