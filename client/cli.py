@@ -23,6 +23,7 @@ from client.commands.learn import learn, pairs, persona
 from client.commands.opening import err
 from client.commands.personal import app as personal_app
 from client.commands.privacy import identity, policy_app, privacy
+from client.commands.release import app as release_app
 from client.commands.serve import serve_command
 from client.commands.vault import app as vault_app
 from shared.command_line import run_script
@@ -64,6 +65,7 @@ for panel, commands in _COMMANDS:
 app.add_typer(personal_app, name="personal", rich_help_panel=_LEARN)
 app.add_typer(vault_app, name="vault", rich_help_panel=_CONTROL)
 app.add_typer(policy_app, name="policy", rich_help_panel=_SHARE)
+app.add_typer(release_app, name="release", rich_help_panel=_SHARE)
 app.add_typer(files_app, name="files", rich_help_panel="Research")
 
 
