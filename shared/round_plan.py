@@ -316,8 +316,8 @@ class RunOutput:
         directory: the run's; on the server's machine, so absolute in a deployment.
         resume: continue a run that stands there already.
         signing_key: file of the server's key (`tacit-server key`), with which every request is signed; None signs none.
-        roster: file of the enrolled devices (`tacit-server roster`), signed by their organiser; secure aggregation
-            needs it.
+        roster: file of the enrolled devices (`tacit-server organiser roster`), signed by their organiser; secure
+            aggregation needs it.
     """
 
     directory: str
