@@ -13,6 +13,7 @@ Flower's modules used here are internal: its version is pinned, and tests run al
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from flwr.common.serde import context_from_proto, context_to_proto, run_from_pro
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError, ObjectUnavailableError
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.run import RunNotRunningException
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
@@ -40,7 +43,12 @@ from shared.flat_config import ConfigError
 _LOG = logging.getLogger(__name__)
 _RUN_KEY = "output.directory"  # a key that Flower admits: here it holds a run's name
 _POLL_SECONDS = 0.5
+_MOST_FRUITLESS = 8
 _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
+
+
+# A SuperLink that died in the middle of a message: no fault of the run's.
+_INTERRUPTIONS = (httpx.HTTPError, ObjectPullError, ObjectPushError, ObjectUnavailableError)
 
 
 class ServerExecutor:
@@ -90,9 +98,11 @@ class ServerExecutor:
             now = run.control()
             if now is None or now.flower_run is None or states.get(now.flower_run) == "pending":
                 continue
-            _LOG.warning("the run %s was lost: it is started again from its last release", run.name)
             control.stop_run(now.flower_run)
-            run.change(state="wanted")
+            again = run.lose(_MOST_FRUITLESS)
+            _LOG.warning(
+                "the run %s was lost%s", run.name, ": it goes on from its last release" if again else ", again"
+            )
 
     def _start_wanted(self, control: SuperLinkControl) -> None:
         for run in self._in_state("wanted"):
@@ -129,9 +139,12 @@ class ServerExecutor:
             if run is not None:
                 details = _outcome(run, lambda: _serve(run, grid, context))
                 status = SubStatus.FAILED if details else SubStatus.COMPLETED
-        except KeyboardInterrupt:  # by the heartbeat: SuperLink holds the run for ended
+        except (KeyboardInterrupt, RunNotRunningException):  # the first is the heartbeat's way to say so
             _LOG.warning("SuperLink ended the run")
             return
+        except _INTERRUPTIONS as error:
+            _LOG.warning("SuperLink failed the run (%s): it is lost", type(error).__name__)
+            sys.exit(1)
         grid._runtime_client.PushTaskOutput(
             PushTaskOutputRequest(context=context_to_proto(context), sub_status=status, details=details)
         )
@@ -165,6 +178,8 @@ def _outcome(run: ServerRun, serve: Callable[[], None]) -> str:
     """Runs it and writes down how it ended; why it failed, or nothing."""
     try:
         serve()
+    except _INTERRUPTIONS:
+        raise
     except Exception as error:
         said = (
             str(error)

@@ -16,7 +16,7 @@ import tomli_w
 from filelock import FileLock
 
 from server.deployment.directory import DeploymentError, ServerDirectory
-from server.releases import CHECKPOINT_FILE
+from server.releases import CHECKPOINT_FILE, read_rounds
 from shared.command_line import read_toml
 from shared.flat_config import ConfigError, Scalar, to_tables
 from shared.private_files import write_private
@@ -35,12 +35,16 @@ class RunControl:
     starts: how often it was handed to SuperLink.
     flower_run: SuperLink's id of the last of them.
     said: why it failed.
+    released: rounds that stood when it was last started again.
+    fruitless: how often in a row it was started again without a round's release in between.
     """
 
     state: RunState
     starts: int = 0
     flower_run: int | None = None
     said: str = ""
+    released: int = 0
+    fruitless: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -85,6 +89,21 @@ class ServerRun:
                 ended = replace(now, state=state, said=said)
                 write_private(self.path / _CONTROL, [json.dumps(asdict(ended)).encode()])
 
+    def lose(self, most: int) -> bool:
+        """Asks for a run again that was lost with a process; not where that has led nowhere `most` times in a row.
+
+        Raises:
+            DeploymentError, ReleaseError: a file of its is damaged; OSError.
+        """
+        released = len(read_rounds(self.path))
+        now = self.control()
+        fruitless = 0 if now is None or released > now.released else now.fruitless + 1
+        if fruitless > most:
+            self.settle("failed", f"it was lost {fruitless} times without a release in between: see logs, then resume")
+            return False
+        self.change(state="wanted", released=released, fruitless=fruitless)
+        return True
+
     def want(self, plan: FederationPlan, *, resume: bool) -> None:
         """Asks for it to be run.
 
@@ -117,7 +136,7 @@ class ServerRun:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = plan.to_run_config() | output.to_run_config()
         write_private(self.path / _CONFIG, [tomli_w.dumps(to_tables(config)).encode()])
-        self.change(state="wanted", said="")
+        self.change(state="wanted", said="", fruitless=0)
 
     def plan(self) -> FederationPlan:
         """What is run. Raises: DeploymentError: `run.toml` is missing or not of this version."""

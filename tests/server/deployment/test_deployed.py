@@ -16,23 +16,21 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.control_pb2 import ListNodesRequest, StartRunRequest
 from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from client.device import InstalledDevice
 from client.privacy_ledger import PrivacyLedger
 from client.profile import Profile
+from server.deployment.bundle import build_bundle
 from server.deployment.directory import ServerDirectory, ServerSettings
 from server.deployment.running import free_ports, read_running
 from server.deployment.runs import ServerRun
 from server.ledger import LEDGER_FILE, read_state
 from server.releases import read_rounds
-from shared.device_card import DeviceCard
+from shared.invite import Invite
 from shared.round_plan import FederationPlan
 from shared.signing_key import SigningKey
 from simulations.engines.inline import run_inline
@@ -61,6 +59,14 @@ class Site:
         assert done.returncode == status, done.stdout + done.stderr
         return " ".join((done.stdout + done.stderr).split())
 
+    def tacit(self, number: int, *arguments: str) -> None:
+        subprocess.run(
+            [_BESIDE / "tacit", *arguments], env=os.environ | self._home(number), check=True, timeout=_SECONDS
+        )
+
+    def _home(self, number: int) -> dict[str, str]:
+        return {"TACIT_HOME": str(self.profiles[number].home), "TACIT_PASSPHRASE": PASSPHRASE}
+
     @contextmanager
     def up(self) -> Iterator[subprocess.Popen[bytes]]:
         log = self.place / "up.log"
@@ -73,14 +79,10 @@ class Site:
 
     @contextmanager
     def joined(self, number: int) -> Iterator[None]:
-        home = self.profiles[number].home
-        with (self.place / f"join-{number}.log").open("wb") as file, _process(
-            [
-                _BESIDE / "tacit", "join", f"localhost:{self.directory.settings().port}", "--number", str(number),
-                "--ca", str(self.directory.authority), "--node-key", str(self.place / f"node-{number}.key"),
-            ],
-            file, {"TACIT_HOME": str(home), "TACIT_PASSPHRASE": PASSPHRASE},
-        ):  # fmt: skip
+        invite = self.place / "invite.json"
+        fingerprint = Invite.parse(invite.read_text()).fingerprint()
+        command = [_BESIDE / "tacit", "join", invite, "--fingerprint", fingerprint, "--number", number]
+        with (self.place / f"join-{number}.log").open("wb") as file, _process(command, file, self._home(number)):
             yield
 
 
@@ -96,7 +98,11 @@ def _process(command: list[object], log: object, environment: dict[str, str]) ->
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        try:
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def until(true: Callable[[], bool], seconds: float = _SECONDS) -> None:
@@ -125,18 +131,20 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     directory = ServerDirectory.create(tmp_path / "server", settings)
     profiles = tuple(made_profile(tmp_path / f"home-{i}", monkeypatch, FewDevices(devices=2), i) for i in range(2))
     monkeypatch.undo()
-    for number, profile in enumerate(profiles):
-        key = ec.generate_private_key(ec.SECP384R1())
-        text = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        (tmp_path / f"node-{number}.key").write_bytes(text)
-        (tmp_path / f"node-{number}.key").chmod(0o600)
-        state = profile.state_directory
-        device = InstalledDevice(pairs_file=state / "pairs.jsonl", state_directory=state)
-        card = DeviceCard.of(identity=device.identity().public, node_key=key.public_key())
-        (tmp_path / f"card-{number}.json").write_text(card.to_json())
-    return Site(directory=directory, place=tmp_path, profiles=profiles)
+    made = Site(directory=directory, place=tmp_path, profiles=profiles)
+    for number in range(2):
+        made.tacit(number, "card", "--out", str(tmp_path / f"card-{number}.json"))
+    organiser = made.tacit_server("organiser", "init", str(tmp_path / "organiser")).split()[0]
+    code = str(tmp_path / "code.json")
+    made.tacit_server(
+        "organiser", "allow-code", build_bundle().digest, "--key", str(tmp_path / "organiser" / "organiser.key"),
+        "--version", "1", "--days", "1", "--out", code,
+    )  # fmt: skip
+    made.tacit_server(
+        "invite", str(directory.path), "--organiser-key", organiser, "--code-list", code,
+        "--out", str(tmp_path / "invite.json"),
+    )  # fmt: skip
+    return made
 
 
 @pytest.mark.slow
@@ -177,8 +185,7 @@ def test_a_run_survives_the_death_of_each_process_and_ends_as_if_nothing_had_hap
         charges = PrivacyLedger(directory=profile.ledger_directory, anchor_directory=profile.state_directory).charges()
         assert [(one.round_number, one.attempt) for one in charges] == [(1, 1), (2, 1), (3, 1)]
         assert {(one.run, one.server) for one in charges} == {(ledger.run, signed_by)}
-        assert all(one.reply for one in charges)
-    ended = [line for line in (tmp_path / "up.log").read_text().splitlines() if "ended" in line]
+    ended = [line for line in (tmp_path / "up.log").read_text().splitlines() if "SIGKILL" in line]
     assert [line.split(":")[0] for line in ended] == [
         f"{victim} ended (signal SIGKILL)" for victim in ("executor", "superlink", "front-door")
     ]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import pytest
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 
 from server.deployment.bundle import Bundle
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
-from server.deployment.executor import ServerExecutor
+from server.deployment.executor import ServerExecutor, _outcome
 from server.deployment.running import Running
 from server.deployment.runs import RunControl, RunState, ServerRun, runs_of
-from server.releases import CHECKPOINT_FILE
+from server.releases import CHECKPOINT_FILE, ReleaseError
 from shared.flat_config import from_tables
 from shared.plan_terms import SecureAggregationTerms
 from shared.round_plan import FederationPlan, RunOutput
+from tests.federation import MARKER
 
 
 @pytest.fixture
@@ -120,8 +124,61 @@ def test_a_run_that_was_lost_is_started_again_and_no_other(
     assert superlink.started == (["a"] if again else [])
     assert superlink.stopped == ([7] if again and state == "running" else [])
     assert now == RunControl(
-        state="running" if again else state, flower_run=101 if again else 7, starts=2 if again else 1
+        state="running" if again else state,
+        flower_run=101 if again else 7,
+        starts=2 if again else 1,
+        fruitless=1 if again and state == "running" else 0,
     )
+
+
+def test_a_run_that_is_lost_at_every_start_ends(server: ServerDirectory) -> None:
+    run = wanted(server, state="running", flower_run=7, starts=1)
+    superlink, one = ScriptedSuperLink(), executor(server)
+    for _ in range(20):
+        one._start_lost(superlink)  # type: ignore[arg-type]
+        one._start_wanted(superlink)  # type: ignore[arg-type]
+    now = run.control()
+
+    assert now is not None
+    assert now.state == "failed"
+    assert "lost 9 times without a release" in now.said
+    assert len(superlink.started) == 8
+    run.want(FederationPlan(), resume=True)
+    assert run.control() == replace(now, state="wanted", said="", fruitless=0)
+
+
+def test_a_release_between_two_losses_counts(server: ServerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = wanted(server, state="running", flower_run=7)
+    for released in range(20):
+        monkeypatch.setattr("server.deployment.runs.read_rounds", lambda _, released=released: range(released))
+        assert run.lose(1)
+
+
+@pytest.mark.parametrize(
+    ("raised", "state", "said"),
+    [
+        (None, "finished", ""),
+        (ReleaseError("there is no room"), "failed", "there is no room"),
+        (RuntimeError(f"quotes {MARKER}"), "failed", "an error of kind RuntimeError: see logs/executor.log"),
+        (httpx.ConnectError("away"), "running", ""),
+        (ObjectPushError("a", 1, "b"), "running", ""),
+    ],
+)
+def test_an_operator_is_told_why_and_a_dying_superlink_is_no_failure(
+    server: ServerDirectory, raised: Exception | None, state: RunState, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = wanted(server, state="running", flower_run=7)
+
+    def serve() -> None:
+        if raised is not None:
+            raise raised
+
+    with pytest.raises(type(raised)) if state == "running" and raised is not None else nullcontext():
+        _outcome(run, serve)
+    now = run.control()
+    assert now is not None
+    assert (now.state, now.said) == (state, said)
+    assert MARKER not in caplog.text
 
 
 def test_a_damaged_run_keeps_no_other_from_running(server: ServerDirectory) -> None:
