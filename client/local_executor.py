@@ -13,21 +13,21 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from flwr.app import Context, Message
 from flwr.app.error import Error
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode, SubStatus
-from flwr.proto.runtime_pb2 import AcquireTaskRequest
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
 from flwr.supercore.constant import TaskType
-from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.protobuf.client import ProtobufClientInterceptor
-from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
@@ -81,7 +81,7 @@ class LocalExecutor:
 
     def _answer(self, token: str) -> None:
         client = self._client(RuntimeTokenHttpInterceptor(token))
-        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
+        heartbeat = HeartbeatSender(_heartbeat_of(client))
         context: Context | None = None
         status, details = SubStatus.FAILED, ""
         try:
@@ -95,7 +95,8 @@ class LocalExecutor:
             details = f"the device could not answer ({type(error).__name__})"
             _LOG.warning("%s", details)
         finally:
-            push_task_output(client=client, context=context, sub_status=status, details=details)
+            with suppress(Exception):  # the SuperNode has died, or the run has ended: nobody waits for it
+                push_task_output(client=client, context=context, sub_status=status, details=details)
             heartbeat.stop()
             client.close()
 
@@ -124,10 +125,22 @@ class LocalExecutor:
             )
 
     def _client(self, interceptor: ProtobufClientInterceptor) -> RuntimeHttpClient:
+        # Without Flower's retries, which go on for ever, deaf to whoever stops this, and interrupt the whole process
+        # where a task is unknown: a SuperNode that does not answer has died, and its task with it.
         return RuntimeHttpClient.from_server_address(
             server_address=self._address,
             insecure=True,  # loopback
             root_certificates=None,
             interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
-            retry_invoker=make_simple_http_retry_invoker(),
         )
+
+
+def _heartbeat_of(client: RuntimeHttpClient) -> Callable[[], bool]:
+    """Says that a task is worked on. Flower's own would interrupt the whole process where a run was ended meanwhile."""
+
+    def beat() -> bool:
+        with suppress(Exception):
+            client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+        return True
+
+    return beat

@@ -37,6 +37,6 @@ def read_roster(path: Path) -> Roster:
     except OSError as error:
         raise EnrolmentError(f"cannot read the roster {path} ({error.strerror or type(error).__name__})") from None
     except UnicodeDecodeError:
-        raise EnrolmentError(f"{path}: is not a roster: make one with `tacit-server roster`") from None
+        raise EnrolmentError(f"{path}: is not a roster: make one with `tacit-server organiser roster`") from None
     except EnrolmentError as error:
         raise EnrolmentError(f"{path}: {error}") from None

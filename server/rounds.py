@@ -72,8 +72,8 @@ def run_rounds(
     """
     if plan.secure_aggregation is not None and enrolment is None:
         raise ConfigError(
-            "output.roster: must name the organiser's roster of enrolled devices (`tacit-server roster`), which secure "
-            "aggregation needs"
+            "output.roster: must name the organiser's roster of enrolled devices (`tacit-server organiser roster`), "
+            "which secure aggregation needs"
         )
     release = directory.open(resume=resume)
     vector = adapted.read() if release is None else release.vector

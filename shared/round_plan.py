@@ -317,8 +317,8 @@ class RunOutput:
         resume: continue a run that stands there already.
         signing_key: file of the server's key (`tacit-server key`), with which every request and every release is
             signed; None signs none, and makes no signed releases.
-        roster: file of the enrolled devices (`tacit-server roster`), signed by their organiser; secure aggregation
-            needs it.
+        roster: file of the enrolled devices (`tacit-server organiser roster`), signed by their organiser; secure
+            aggregation needs it.
         kept_releases: how many of the last signed releases keep their adapter; every one keeps its manifest.
     """
 

@@ -162,7 +162,7 @@ class Roster:
                 for number, identity, signature in devices
             )
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise EnrolmentError("is not a roster: make one with `tacit-server roster`") from None
+            raise EnrolmentError("is not a roster: make one with `tacit-server organiser roster`") from None
         CohortRoster(name=name, part=0, entries=entries).check()
         return cls(name=name, entries={entry.member.number: entry for entry in entries})
 

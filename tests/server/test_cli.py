@@ -59,7 +59,7 @@ def test_a_private_plan_says_what_it_promises() -> None:
         (["plan", "--set", "privacy.unit=pair"], "pair-privacy.noise-multiplier: is missing"),
         (["status", "/nowhere"], "there is no directory"),
         (
-            ["roster", "/nowhere", "--key", "/no.key", "--federation=a", "--version=1", "--out=/no"],
+            ["organiser", "roster", "/nowhere", "--key", "/no.key", "--federation=a", "--version=1", "--out=/no"],
             "cannot read /no.key",
         ),
     ],

@@ -19,8 +19,8 @@ def _roster(path: Path, listed: str, version: int = 1) -> str:
     CliRunner().invoke(app, ["key", str(path / "organiser.key")])
     made = CliRunner().invoke(
         app,
-        ["roster", str(path / "devices.txt"), "--key", str(path / "organiser.key"), "--federation", "clinic",
-         "--version", str(version), "--out", str(path / "roster.json")],
+        ["organiser", "roster", str(path / "devices.txt"), "--key", str(path / "organiser.key"),
+         "--federation", "clinic", "--version", str(version), "--out", str(path / "roster.json")],
     )  # fmt: skip
     return " ".join(made.output.split())
 

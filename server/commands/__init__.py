@@ -1,0 +1,1 @@
+"""`tacit-server`'s commands."""

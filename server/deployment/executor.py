@@ -1,0 +1,214 @@
+"""Runs this server's own, installed ServerApp for the runs that SuperLink holds. Nothing of a bundle is loaded.
+
+Flower's own executor unpacks the bundle of a run and executes it, so whoever reaches the Control API runs code here.
+This one never opens it: it takes the name of a run, and everything else from the run's own directory. It ends after
+each run, and whoever supervises it starts it again.
+
+A run that is wanted and that this process does not run was lost, with SuperLink or with the executor before this one:
+it is ended at SuperLink, which may still believe in it, and started again from its last release.
+
+Flower's modules used here are internal: its version is pinned, and tests run all of this against a real SuperLink.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+from flwr.app import Context, RecordDict
+from flwr.common.constant import SubStatus
+from flwr.common.serde import context_from_proto, context_to_proto, run_from_proto
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError, ObjectUnavailableError
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.run import RunNotRunningException
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.superlink.grid import HttpGrid
+
+from server.deployment.bundle import build_bundle
+from server.deployment.directory import DeploymentError, ServerDirectory
+from server.deployment.running import Running
+from server.deployment.runs import ServerRun, runs_of
+from server.deployment.superlink import SuperLinkControl, connected
+from shared.flat_config import ConfigError
+
+_LOG = logging.getLogger(__name__)
+_RUN_KEY = "output.directory"  # a key that Flower admits: here it holds a run's name
+_POLL_SECONDS = 0.5
+_MOST_FRUITLESS = 8
+_PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
+
+
+# A SuperLink that died in the middle of a message: no fault of the run's.
+_INTERRUPTIONS = (httpx.HTTPError, ObjectPullError, ObjectPushError, ObjectUnavailableError)
+
+
+class ServerExecutor:
+    """Takes one run after the other from one SuperLink."""
+
+    def __init__(self, directory: ServerDirectory, running: Running) -> None:
+        self._directory = directory
+        self._running = running
+        self._certificates = directory.authority.read_bytes()
+        secret = SuperExecAuthHttpInterceptor(master_secret=directory.secret.read_bytes(), protected_methods=_PROTECTED)
+        self._tasks = RuntimeHttpClient.from_server_address(
+            server_address=running.address,
+            insecure=False,
+            root_certificates=self._certificates,
+            interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr-serverapp"), secret],
+        )
+
+    def __repr__(self) -> str:
+        return f"ServerExecutor({self._directory.path})"
+
+    def run_one(self) -> None:
+        """Waits for a run and runs it to its end. Runs that were lost are started again first."""
+        first = True
+        while True:
+            try:
+                with connected(self._directory, self._running) as control:
+                    if first:
+                        self._start_lost(control)
+                        first = False
+                    self._start_wanted(control)
+                found = self._tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP]))
+            except (httpx.HTTPError, DeploymentError) as error:
+                _LOG.info(
+                    "SuperLink gives no task (%s)",
+                    error if isinstance(error, DeploymentError) else type(error).__name__,
+                )
+                time.sleep(2 * _POLL_SECONDS)
+                continue
+            if found.HasField("task") and found.token:
+                self._run(found.token)
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _start_lost(self, control: SuperLinkControl) -> None:
+        states = control.run_states()
+        for run in self._in_state("running"):
+            now = run.control()
+            if now is None or now.flower_run is None or states.get(now.flower_run) == "pending":
+                continue
+            control.stop_run(now.flower_run)
+            again = run.lose(_MOST_FRUITLESS)
+            _LOG.warning(
+                "the run %s was lost%s", run.name, ": it goes on from its last release" if again else ", again"
+            )
+
+    def _start_wanted(self, control: SuperLinkControl) -> None:
+        for run in self._in_state("wanted"):
+            now = run.change(flower_run=control.start_run(build_bundle(), {_RUN_KEY: run.name}), state="running")
+            run.change(starts=now.starts + 1)
+            _LOG.info("the run %s was handed to SuperLink", run.name)
+
+    def _in_state(self, state: str) -> list[ServerRun]:
+        found: list[ServerRun] = []
+        for run in runs_of(self._directory):
+            with suppress(DeploymentError):  # a damaged run keeps no other from running
+                now = run.control()
+                if now is not None and now.state == state:
+                    found.append(run)
+        return found
+
+    def _run(self, token: str) -> None:
+        grid = HttpGrid(
+            runtime_api_address=self._running.address,
+            insecure=False,
+            root_certificates=self._certificates,
+            token=token,
+        )
+        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
+        heartbeat.start()
+        given = grid._runtime_client.PullTaskInput(PullTaskInputRequest())
+        TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+        TaskIdentity.node_id = given.context.node_id
+        flower_run, context = run_from_proto(given.run), context_from_proto(given.context)
+        grid.set_run(flower_run)
+        status, details = SubStatus.FAILED, "the server refused it"
+        try:
+            run = self._named(str(flower_run.override_config.get(_RUN_KEY, "")), flower_run.run_id)
+            if run is not None:
+                details = _outcome(run, lambda: _serve(run, grid, context))
+                status = SubStatus.FAILED if details else SubStatus.COMPLETED
+        except (KeyboardInterrupt, RunNotRunningException):  # the first is the heartbeat's way to say so
+            _LOG.warning("SuperLink ended the run")
+            return
+        except _INTERRUPTIONS as error:
+            _LOG.warning("SuperLink failed the run (%s): it is lost", type(error).__name__)
+            sys.exit(1)
+        grid._runtime_client.PushTaskOutput(
+            PushTaskOutputRequest(context=context_to_proto(context), sub_status=status, details=details)
+        )
+        heartbeat.stop()
+        grid.close()
+
+    def _named(self, name: str, flower_run: int) -> ServerRun | None:
+        """The run of a name, if this server has one that it handed to SuperLink under this id."""
+        try:
+            run = ServerRun(self._directory, name)
+            now = run.control()
+        except DeploymentError as error:
+            _LOG.warning("%s", error)
+            return None
+        if now is None or now.is_over or now.flower_run != flower_run:
+            _LOG.warning("SuperLink holds a run that this server did not start: it is refused")
+            return None
+        return run
+
+
+def _serve(run: ServerRun, grid: HttpGrid, context: Context) -> None:
+    from server.app import build_server_app
+
+    now = run.control()
+    again = now is not None and now.starts > 1
+    build_server_app(run_config=dict(run.configuration(again=again)))(grid, context)
+    context.state = RecordDict()
+
+
+def _outcome(run: ServerRun, serve: Callable[[], None]) -> str:
+    """Runs it and writes down how it ended; why it failed, or nothing."""
+    try:
+        serve()
+    except _INTERRUPTIONS:
+        raise
+    except Exception as error:
+        said = (
+            str(error)
+            if isinstance(error, _telling())
+            else f"an error of kind {type(error).__name__}: see logs/executor.log"
+        )
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        _LOG.error("the run %s failed (%s): %s\n%s", run.name, type(error).__name__, said, frames)
+        run.settle("failed", said)
+        return "the run failed: see its control.json"
+    run.settle("finished")
+    _LOG.info("the run %s is finished", run.name)
+    return ""
+
+
+def _telling() -> tuple[type[Exception], ...]:
+    """Errors whose text is made for an operator."""
+    from flwr.serverapp.exception import PrivacyBudgetExhausted
+
+    from server.central_noise import NoiseStateError
+    from server.releases import ReleaseError
+    from server.roster import RosterError
+    from server.rounds import TooFewRepliesError
+    from shared.adapter_spec import AdapterError
+    from shared.language_model import LanguageModelError
+    from shared.secagg.enrolment import EnrolmentError
+    from shared.signing_key import SigningKeyError
+
+    return (
+        AdapterError, ConfigError, DeploymentError, EnrolmentError, LanguageModelError, NoiseStateError,
+        PrivacyBudgetExhausted, ReleaseError, RosterError, SigningKeyError, TooFewRepliesError,
+    )  # fmt: skip
