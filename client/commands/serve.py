@@ -22,7 +22,8 @@ def serve_command(
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes one that is free.", min=0, max=65535)] = DEFAULT_PORT,
     open_page: Annotated[bool, typer.Option("--open", help="Show the page in your browser.")] = False,
     show_token: Annotated[
-        bool, typer.Option("--show-token", help="Print the token itself: whoever has it can read your conversations.")
+        bool,
+        typer.Option("--show-token", help="Print the token, to paste: whoever has it can read your conversations."),
     ] = False,
 ) -> None:
     """Serve your assistant to chat front ends and to your browser. Nothing outside this machine can reach it.
@@ -43,6 +44,7 @@ def serve_command(
         from client.learning import Learning
         from client.serve import page_api
         from client.serve.app import build_app, listen, make_server
+        from client.serve.entering import EnteringCodes, entering_routes
         from client.serve.running import ReplyRunner
         from client.serve.token import serve_token
         from shared.language_model import load_language_model
@@ -58,6 +60,7 @@ def serve_command(
             def stop() -> None:
                 server.should_exit = True
 
+            codes = EnteringCodes()
             page = page_api.routes(assistant, vault, profile, Learning(profile, vault, model), runner=runner, stop=stop)
             server = make_server(
                 build_app(
@@ -65,7 +68,7 @@ def serve_command(
                     vault,
                     token=token,
                     address=(address[0], address[1]),
-                    extra_routes=page,
+                    extra_routes=[*entering_routes(codes, token), *page],
                     runner=runner,
                 )
             )
@@ -77,7 +80,7 @@ def serve_command(
             opening = profile.home / _OPENING_FILE
             try:
                 if open_page:
-                    _open(f"{base}/#token={token}", opening)
+                    _open(f"{base}/#code={codes.make()}", opening)
                 with suppress(KeyboardInterrupt):  # raised anew when everything is closed
                     server.run(sockets=[place])
             finally:
@@ -87,9 +90,9 @@ def serve_command(
 
 def _say(base: str, token_file: Path, token: str | None) -> None:
     key = f'"$(cat {token_file})"' if token is None else token
-    page = f"{base}/" if token is None else f"{base}/#token={token}"
+    hint = "`tacit serve --open` opens it; else it asks for your token" if token is None else f"it asks for {token}"
     for line in (
-        f"page:       {page}" + (" (with your token: `tacit serve --open`)" if token is None else ""),
+        f"page:       {base}/ ({hint})",
         f"front ends: export OPENAI_BASE_URL={base}/v1 OPENAI_API_KEY={key}",
         "models:     tacit (kept in your vault), tacit-private (not kept), tacit-base (has learned nothing)",
         "Ctrl-C stops it.",
@@ -98,7 +101,10 @@ def _say(base: str, token_file: Path, token: str | None) -> None:
 
 
 def _open(address: str, through: Path) -> None:
-    """Shows an address in the browser by way of a file: the command lines of programs can be read by other users."""
+    """Shows an address in the browser by way of a file: the command lines of programs can be read by other users.
+
+    The address stays in the browser's history: it must hold nothing that is good for longer than a minute.
+    """
     import webbrowser
 
     goes_on = f'<meta http-equiv="refresh" content="0; url={address}">'

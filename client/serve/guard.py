@@ -7,7 +7,8 @@ browser believe that they are of one origin (DNS rebinding). So:
 - A request of another origin is refused, by its Origin and by Fetch Metadata; so are preflights, and no answer carries
   a CORS header. One thing may come from elsewhere: going to the page in a browser's own tab, since a link is no harm
   and the page holds nothing before it has the token.
-- `/v1` and `/api` need the token. The page's files need none.
+- `/v1` and `/api` need the token. The page's files need none, and neither does `POST /enter` (`client.serve.entering`),
+  which swaps a code for it.
 - A body is read to its end before anything else is done with it, within a limit of size and of time.
 
 A failure is an answer without reasons, and neither a request's nor a reply's text is logged.
@@ -27,6 +28,8 @@ from client.serve.api_errors import error_response
 
 _LOG = logging.getLogger(__name__)
 _WITH_TOKEN = ("/v1", "/api")
+ENTER_PATH = "/enter"
+"""What is posted here needs no token."""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -110,7 +113,7 @@ class Guard:
             return _Refusal(403, "other origins are not allowed here", "foreign_origin")
         needs_token = _needs_token(scope)
         if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins) or not _is_of_here(
-            headers, may_arrive=not needs_token
+            headers, may_arrive=_is_file(scope)
         ):
             return _Refusal(403, "other origins are not allowed here", "foreign_origin")
         if needs_token and not self._shows_token(headers.getlist("authorization")):
@@ -190,11 +193,14 @@ def own_names(port: int) -> frozenset[str]:
 
 
 def _needs_token(scope: Scope) -> bool:
+    return not _is_file(scope) and (scope["method"], scope["path"]) != ("POST", ENTER_PATH)
+
+
+def _is_file(scope: Scope) -> bool:
     path = scope["path"]
-    is_file = scope["method"] in ("GET", "HEAD") and not any(
+    return scope["method"] in ("GET", "HEAD") and not any(
         path == prefix or path.startswith(f"{prefix}/") for prefix in _WITH_TOKEN
     )
-    return not is_file
 
 
 def _is_of_here(headers: Headers, *, may_arrive: bool) -> bool:

@@ -1,6 +1,7 @@
-// What the page asks of this device. The token comes with the address once and stays in this tab.
+// What the page asks of this device. The token is given for a code in the address, or pasted, and stays in this tab.
 
 const TOKEN = "tacit.token";
+const APART = { cache: "no-store", credentials: "omit", redirect: "error" };
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -15,14 +16,24 @@ export function whenLockedOut(action) {
   askForToken = action;
 }
 
-/** Takes the token out of the address, so that it stays out of bookmarks and sight; whether there is one now. */
-export function takeToken() {
-  const found = /^#token=([^&/]+)/.exec(location.hash);
+/** Swaps a code in the address, which is good once, for the token; whether there is a token now. */
+export async function enter() {
+  const found = /^#code=([\w-]+)$/.exec(location.hash);
   if (found) {
-    sessionStorage.setItem(TOKEN, decodeURIComponent(found[1]));
     history.replaceState(null, "", `${location.pathname}#/chat`);
+    try {
+      const { token } = await (await fetch("/enter", { ...asJson({ code: found[1] }), ...APART })).json();
+      if (token) setToken(token);
+    } catch {
+      // The page asks for the token.
+    }
   }
   return sessionStorage.getItem(TOKEN) !== null;
+}
+
+/** Whether the address holds a code. */
+export function isEntering() {
+  return location.hash.startsWith("#code=");
 }
 
 export function setToken(token) {
@@ -70,9 +81,7 @@ async function answer(path, settings) {
     response = await fetch(path, {
       ...settings,
       headers: { ...settings.headers, Authorization: `Bearer ${sessionStorage.getItem(TOKEN) ?? ""}` },
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error",
+      ...APART,
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;

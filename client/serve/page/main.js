@@ -1,6 +1,6 @@
 // The frame: who may come in, which view is shown, and what stands beside it.
 
-import { get, setToken, takeToken, whenLockedOut } from "./api.js";
+import { enter, get, isEntering, setToken, whenLockedOut } from "./api.js";
 import { chatView } from "./chat.js";
 import { conversationList } from "./conversations.js";
 import { announce, freshId, h, problem } from "./dom.js";
@@ -86,7 +86,7 @@ function askForToken() {
     "form",
     { class: "card", "aria-label": "Open the page" },
     h("h1", { text: "Tacit" }),
-    h("p", { text: "This page needs your token. “tacit serve --open” opens the page with it; it also stands in the file serve.token of your profile, from where you can paste it here." }),
+    h("p", { text: "This page needs your token. “tacit serve --open” opens the page with a code that is good once, for a minute. The token itself stands in the file serve.token of your profile, and “tacit serve --show-token” prints it: paste it here." }),
     h("p", {}, h("label", { for: field.id, text: "Token" }), field),
     trouble,
     h("button", { type: "submit", class: "main" }, "Open"),
@@ -143,7 +143,11 @@ document.getElementById("skip").addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
-  if (takeToken()) show();
+  if (isEntering()) begin();
+  else if (!frame.hidden) show();
 });
-if (takeToken()) open();
-else askForToken();
+async function begin() {
+  if (await enter()) open();
+  else askForToken();
+}
+begin();

@@ -26,6 +26,7 @@ from client.personal_training import PersonalChange
 from client.privacy_ledger import PrivacyLedger
 from client.profile import Profile, ProfileSettings
 from client.serve.app import build_app, listen, make_server
+from client.serve.entering import EnteringCodes, entering_routes
 from client.serve.page_api import routes
 from client.serve.running import ReplyRunner
 from client.vault.keys import KeyFile
@@ -59,6 +60,7 @@ class Served:
     assistant: Assistant
     server: uvicorn.Server
     thread: Thread
+    codes: EnteringCodes
 
     @property
     def has_stopped(self) -> bool:
@@ -90,7 +92,11 @@ def served(
             server.should_exit = True
 
         learns = learning or Learning(profile, vault, base)
-        pages = routes(assistant, vault, profile, learns, runner=runner, stop=stop)
+        codes = EnteringCodes()
+        pages = [
+            *entering_routes(codes, TOKEN),
+            *routes(assistant, vault, profile, learns, runner=runner, stop=stop),
+        ]
         app = build_app(
             assistant, vault, token=TOKEN, address=(address[0], address[1]), extra_routes=pages, runner=runner
         )
@@ -106,6 +112,7 @@ def served(
                 assistant=assistant,
                 server=server,
                 thread=thread,
+                codes=codes,
             )
         finally:
             stop()
@@ -158,7 +165,7 @@ class Watched:
 
 @contextmanager
 def opened(browser: Browser, at: Served, **settings: object) -> Iterator[Watched]:
-    """The page, with its token. Leaving checks that nothing outside was asked for, and that nothing went wrong.
+    """The page, opened with a code. Leaving checks that nothing outside was asked for, and that nothing went wrong.
 
     Args:
         settings: of the browser's context.
@@ -176,7 +183,7 @@ def opened(browser: Browser, at: Served, **settings: object) -> Iterator[Watched
         ),
     )
     try:
-        page.goto(f"{at.url}/#token={TOKEN}")
+        page.goto(f"{at.url}/#code={at.codes.make()}")
         page.locator("main h1").first.wait_for()
         yield watched
         assert watched.complaints == []

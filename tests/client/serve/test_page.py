@@ -88,7 +88,8 @@ def test_a_chat_streams_is_kept_and_consent_is_asked_for_once(
     slow_down(monkeypatch)
     with opened(browser, at) as watched:
         page = watched.page
-        assert "token" not in page.url
+        assert page.url == f"{at.url}/#/chat"
+        assert TOKEN not in page.evaluate("() => [document.cookie, document.documentElement.outerHTML].join()")
         page.evaluate(
             """() => {
                 window.lengths = new Set(); window.told = [];
@@ -435,6 +436,20 @@ def test_without_the_token_the_page_asks_for_it_and_shows_nothing(browser: Brows
         page.get_by_label("Token").wait_for()
     finally:
         page.close()
+
+
+def test_a_code_opens_the_page_once_and_no_address_holds_the_token(browser: Browser, at: Served) -> None:
+    code = at.codes.make()
+    for address, opens in ((f"#code={code}", True), (f"#code={code}", False), (f"#token={TOKEN}", False)):
+        context = browser.new_context()
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request, into=asked: into.append(request.url))
+        page.goto(f"{at.url}/{address}")
+        (page.locator("#frame h1").first if opens else page.get_by_label("Token")).wait_for()
+        assert "code" not in page.url
+        assert all(TOKEN not in url and code not in url.partition("#")[0] for url in asked)
+        context.close()
 
 
 def test_chat_and_vote_by_keyboard_alone(browser: Browser, tuned: Served) -> None:
