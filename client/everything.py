@@ -15,8 +15,8 @@ from client.vault.vault import Vault
 def destroy_profile(profile: Profile) -> tuple[Path, ...]:
     """Destroys a profile. Needs no key: who has lost the passphrase can still forget.
 
-    The device's keys, its ledger and the digests of what it answered stay: they hold nothing that was said, and a
-    device that forgot what it told could be asked to tell it again.
+    Other processes that have the vault open cannot work with it any more. The device's keys and its ledger stay: they
+    hold nothing that was said, and a device that forgot what it told could be asked to tell it again.
 
     Returns:
         what was kept.
@@ -30,6 +30,7 @@ def destroy_profile(profile: Profile) -> tuple[Path, ...]:
     for trained in (
         profile.state_directory / "adapters",
         profile.state_directory / "personal",
+        profile.state_directory / "answered",  # updates; a round that is asked again is declined from now on
         profile.ledger_directory / "sessions",  # an update that waits for its mask; the ledger knows of it
     ):
         if trained.is_dir():

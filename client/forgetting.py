@@ -1,7 +1,9 @@
 """Forgetting a conversation on the whole device: the vault's part, and the adapter that was trained on it.
 
 An adapter cannot be told to forget. Where a pair of the conversation, or a persona that it gave to, was trained on, the
-device's own adapters are destroyed (with the keys of all copies) and trained anew on what is left.
+keys of all that was trained here are destroyed in the transaction that forgets (`client.vault.learned`): it is noise
+from then on, whoever is training meanwhile and wherever it is killed. Its files are removed afterwards, and another is
+trained on what is left.
 """
 
 from __future__ import annotations
@@ -51,9 +53,18 @@ def exclude_conversation(
     return excluded, _adapter_without(device, excluded, learning)
 
 
+def train_anew(device: VaultDevice, learning: Learning | None) -> AdapterAfter:
+    """After what was trained here was thrown away: its files go, and another is trained on what is left.
+
+    Args:
+        learning: None leaves the device without one.
+
+    Raises:
+        VaultError, DeviceError, TrainingError: what was thrown away stays so.
+    """
+    device.remove_what_is_noise()
+    return AdapterAfter(removed=True, retrained=learning is not None and learning.train()[1] is not None)
+
+
 def _adapter_without(device: VaultDevice, derived: Excluded, learning: Learning | None) -> AdapterAfter:
-    if not (derived.used_pairs or derived.persona_parts):
-        return AdapterAfter(removed=False, retrained=False)
-    removed = device.forget_personal()
-    retrained = removed and learning is not None and learning.train()[1] is not None
-    return AdapterAfter(removed=removed, retrained=retrained)
+    return train_anew(device, learning) if derived.learned else AdapterAfter(removed=False, retrained=False)

@@ -1,7 +1,7 @@
 """Learning from the vault: the persona is read, pairs are made, and the personal change is trained. All on this device.
 
 Only what its user agreed to is looked at (`client.vault.consents`), and nothing private. A request that was tried is
-not tried again, and what a kill interrupts is gone on with: persona and pairs are kept as they are made.
+not tried again, and what a kill interrupts is gone on with: persona and pairs are kept every few.
 
 The models here are twins of the one that answers (`LanguageModel.twin`): it never notices.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from client.assistant.adapters import attach_current
 from client.choice_pairs import choice_pairs
 from client.followups.light import LightFollowUpClassifier
-from client.pair_making import Models, PairMakingConfig, UserHistory, make_pairs
+from client.pair_making import Models, PairMakingConfig, PairReport, UserHistory, make_pairs
 from client.persona.book import PersonaBook
 from client.personal_training import PersonalChange, PersonalTraining, train_personal
 from client.profile import Profile
@@ -31,6 +31,7 @@ from shared.language_model import LanguageModel
 LearningProgress = Callable[[str, float | None], None]
 """Told what is being done, and how much of it is done, from 0 to 1; None where that is not known."""
 
+_AT_ONCE = 8
 _NO_DATE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -156,53 +157,81 @@ class Learning:
     def _make_pairs(
         self, history: tuple[Conversation, ...], book: PersonaBook, reader: LanguageModel, progress: LearningProgress
     ) -> tuple[Counter[str], Counter[str]]:
-        statements = book.persona().statements
         persona = persona_text(book, reader)
         config = PairMakingConfig(
-            rewrites=self._limits.pairs,
-            rewards=self._limits.pairs,
+            rewrites=_AT_ONCE,
+            rewards=_AT_ONCE,
             candidates=self._limits.candidates,
             max_new_tokens=min(self._limits.max_new_tokens, reader.context_length // 2),
         )
-        report = make_pairs(
-            [UserHistory(conversations=history, persona=persona, tried=self._vault.attempts.every())],
-            Models(
-                own=reader,
-                classifier=LightFollowUpClassifier.packaged(),
-                rewriter=reader,
-                reward=PersonaMutualInformation(reader),
-            ),
-            config,
-            progress=lambda stage: progress(stage, None),
-        )[0]
+        models = Models(
+            own=reader,
+            classifier=LightFollowUpClassifier.packaged(),
+            rewriter=reader,
+            reward=PersonaMutualInformation(reader),
+        )
         made: Counter[str] = Counter()
-        rejected: Counter[str] = Counter(reason.value for _, reason in report.tried if reason is not None)
+        rejected: Counter[str] = Counter()
+        left = Counter(rewrite=self._limits.pairs, reward=self._limits.pairs)
+        # A few at a time, each kept before the next: a run that is killed loses those in the making.
+        while any(left.values()):
+            now = replace(config, rewrites=min(_AT_ONCE, left["rewrite"]), rewards=min(_AT_ONCE, left["reward"]))
+            report = make_pairs(
+                [UserHistory(conversations=history, persona=persona, tried=self._vault.attempts.every())],
+                models,
+                now,
+                progress=lambda stage: progress(stage, None),
+            )[0]
+            self._keep_pairs(report, book, made, rejected)
+            tried = Counter("rewrite" if place[2] else "reward" for place, _ in report.tried)
+            left = Counter(
+                {
+                    kind: left[kind] - tried[kind] if tried[kind] == most else 0
+                    for kind, most in (("rewrite", now.rewrites), ("reward", now.rewards))
+                }
+            )
+        self._keep_choices(book, persona, config, made, rejected)
+        return made, rejected
+
+    def _keep_pairs(self, report: PairReport, book: PersonaBook, made: Counter[str], rejected: Counter[str]) -> None:
         pairs = {(one.conversation_id, one.turn): one.pair for one in report.accepted}
         for tried, reason in report.tried:
             try:
-                if reason is None:
-                    pair = pairs[tried[:2]]
-                    self._vault.pairs.add(pair, conversation_ids=[tried[0]], persona=statements)
-                    made[pair.origin] += 1
-                self._vault.attempts.add(tried, "made" if reason is None else reason.value)
+                with self._vault.together():
+                    if reason is None:
+                        pair = pairs[tried[:2]]
+                        self._vault.pairs.add(pair, conversation_ids=[tried[0]], persona=book.persona().statements)
+                    self._vault.attempts.add(tried, "made" if reason is None else reason.value)
             except ExcludedError:
                 continue  # became private or was forgotten meanwhile
+            if reason is None:
+                made[pair.origin] += 1
+            else:
+                rejected[reason.value] += 1
+
+    def _keep_choices(
+        self,
+        book: PersonaBook,
+        persona: str | None,
+        config: PairMakingConfig,
+        made: Counter[str],
+        rejected: Counter[str],
+    ) -> None:
         known = {choice for kept in self._vault.pairs.every() for choice in kept.choices}
         choices = [kept for kept in self._vault.choices.trainable() if kept.number not in known]
-        of_choices, turned_away = choice_pairs(choices, config.filter, persona=persona, most=self._limits.pairs)
+        found, turned_away = choice_pairs(choices, config.filter, persona=persona, most=self._limits.pairs)
         rejected.update(reason.value for reason in turned_away)
-        for one in of_choices:
+        for one in found:
             try:
                 self._vault.pairs.add(
                     one.made.pair,
                     conversation_ids=[one.made.conversation_id],
                     choices=[one.choice],
-                    persona=statements,
+                    persona=book.persona().statements,
                 )
             except ExcludedError:
                 continue
             made["choice"] += 1
-        return made, rejected
 
     def train(
         self, progress: LearningProgress = lambda _what, _done: None, *, how: PersonalTraining | None = None
@@ -220,13 +249,13 @@ class Learning:
         shared = current.shared
         start = None if current.personal is None else current.personal.vector
         if start is None and current.adapted.spec.config.federation.personal:
-            start = device.personal().last(shared.run, shared.spec_digest)
+            start = device.personal_now().last(shared.run, shared.spec_digest)
         change = train_personal(
             current.adapted, shared.vector, pairs, training_config(shared.plan), how=how, start=start
         )
         if not change.losses:
             return len(pairs), None
-        device.adapters().keep_personal(shared.spec_digest, change)
+        device.adapters_of_training().keep_personal(shared.spec_digest, change)
         return len(pairs), change
 
 

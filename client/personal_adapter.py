@@ -3,8 +3,8 @@
     shared.adapter, earlier-*   as they came with a round or a release, and the plan (`client.shared_adapters`)
     personal-LAYOUT.adapter     the change of an adapter of this layout, and how much of it is used
 
-None is ever sent. All are sealed under the device's key. A change is of one layout (base model, method, rank,
-seed), whose digest names its file: what was trained for another is never used.
+None is ever sent. All are sealed, the change under a key that its user's device may destroy by itself. A change is of
+one layout (base model, method, rank, seed), whose digest names its file: what was trained for another is never used.
 """
 
 from __future__ import annotations
@@ -27,12 +27,18 @@ _EARLIER_KEPT = 3
 class KeptAdapters:
     """The adapters of one device."""
 
-    def __init__(self, directory: Path, *, device_key: bytes) -> None:
+    def __init__(
+        self, directory: Path, *, device_key: bytes, personal_key: bytes | None = None, generation: int = 0
+    ) -> None:
         """Args:
         directory: made with mode 0700 when it is needed.
-        device_key: the device's 32 secret bytes; the files' key is derived from it.
+        device_key: 32 secret bytes; the files' key is derived from it.
+        personal_key: the same for what is trained here; by default `device_key`.
+        generation: of what is trained here (`client.vault.learned`): files of another are not looked at.
         """
         self._files = SealedAdapters(directory, device_key=device_key)
+        self._own = SealedAdapters(directory, device_key=personal_key or device_key)
+        self._generation = generation
         self._shared = SharedAdapters(self._files, earlier=_EARLIER_KEPT)
 
     def keep_shared(self, request: TrainRequest) -> None:
@@ -59,12 +65,8 @@ class KeptAdapters:
         """Goes back, or forth, to one that is kept. Raises: DeviceError: it is not, or cannot be written."""
         return self._shared.use(sequence)
 
-    def reseal_shared(self, into: KeptAdapters) -> None:
-        """Keeps the shared ones under another's key too. Raises: DeviceError: damaged, or cannot be written."""
-        self._shared.reseal(into._shared)
-
     def stamp(self) -> tuple[int, ...]:
-        """Changes whenever what is kept does, so that whoever uses it knows without reading it."""
+        """Changes whenever what is kept does, so that whoever uses it knows without reading it. Empty without any."""
         found: list[int] = []
         for file in sorted(self._files.directory.glob(f"*{SUFFIX}")):
             if file.name.startswith(EARLIER):
@@ -72,7 +74,7 @@ class KeptAdapters:
             with suppress(OSError):
                 facts = file.stat()
                 found += [facts.st_ino, facts.st_mtime_ns, facts.st_size]
-        return tuple(found)
+        return (self._generation, *found) if found else ()
 
     def keep_personal(self, spec_digest: str, change: PersonalChange) -> None:
         """Keeps a change. Raises: DeviceError: it cannot be written."""
@@ -82,7 +84,7 @@ class KeptAdapters:
             "trained": change.trained,
             "held_out": change.held_out,
         }
-        self._files.write(_personal(spec_digest), head, change.vector)
+        self._own.write(self._personal(spec_digest), head, change.vector)
 
     def personal(self, spec_digest: str) -> PersonalChange | None:
         """The change for an adapter of this layout; None if there is none.
@@ -90,7 +92,7 @@ class KeptAdapters:
         Raises:
             DeviceError: it is damaged.
         """
-        found = self._files.read(_personal(spec_digest))
+        found = self._own.read(self._personal(spec_digest))
         if found is None:
             return None
         head, vector = found
@@ -103,11 +105,15 @@ class KeptAdapters:
             raise DeviceError("the personal adapter of this device is damaged: `tacit personal forget`") from None
 
     def forget_personal(self) -> bool:
-        """Removes the changes of every layout; whether there were any. Raises: DeviceError: they cannot be removed."""
-        found = self._files.remove(f"personal-*{SUFFIX}")
-        self._files.remove(".personal-*")
+        """Removes the changes of every layout and generation; whether there were any of this one.
+
+        Raises:
+            DeviceError: they cannot be removed.
+        """
+        found = self._own.remove(self._personal("*"))
+        self._own.remove(f"personal-*{SUFFIX}", ".personal-*")
         return found
 
-
-def _personal(spec_digest: str) -> str:
-    return f"personal-{spec_digest[:32]}{SUFFIX}"
+    def _personal(self, spec_digest: str) -> str:
+        generation = f"-{self._generation}" if self._generation else ""
+        return f"personal-{spec_digest[:32]}{generation}{SUFFIX}"

@@ -35,8 +35,8 @@ class PersonalTraining:
     """Attributes:
     steps: gradient steps, each of the same length, so that no user's pairs can throw the adapter far.
     step_length: L2 norm of each.
-    held_out: chance of a pair not to be trained on. It hangs on the words of that pair alone, whatever other pairs
-        there are and whatever persona: a pair that decides was never trained on, and none that was ever decides.
+    held_out: chance of a request not to be trained on. It hangs on its words alone, whatever other pairs there are,
+        whatever persona and replies: a request that decides was never trained on, and none that was ever decides.
     least_pairs: with fewer, or without any on one of the sides, there is nothing to choose a weight by, and the shared
         adapter stays as it is.
     weights: to choose from, ascending from 0.
@@ -172,7 +172,9 @@ def _loss(adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: Training
 
 
 def _place(pair: PreferencePair) -> float:
-    """From 0 to 1, by the pair's words: below `held_out` it decides, above it is trained on."""
-    parts = (pair.prompt, pair.chosen, pair.rejected)
-    said = [[[message.role, message.content] for message in part] for part in parts]
+    """From 0 to 1, by the words of its request: below `held_out` it decides, above it is trained on.
+
+    Pairs of one request are on one side: their replies are alike.
+    """
+    said = [[message.role, message.content] for message in pair.prompt]
     return int.from_bytes(hashlib.sha256(json.dumps(said).encode()).digest()[:8], "big") / 2**64

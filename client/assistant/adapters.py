@@ -70,5 +70,5 @@ def attach_current(base: LanguageModel, model: ModelConfig, device: VaultDevice)
     else:
         adapted.load(shared.vector)
         if adapted.spec.config.federation.personal:
-            adapted.load_personal(device.personal().last(shared.run, shared.spec_digest))
+            adapted.load_personal(device.personal_now().last(shared.run, shared.spec_digest))
     return CurrentAdapter(adapted=adapted, shared=shared, personal=personal, stamp=stamp)

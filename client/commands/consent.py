@@ -16,6 +16,7 @@ from client.commands.terminal_text import plain_line
 if TYPE_CHECKING:
     from client.vault.consents import ConsentSource
     from client.vault.vault import Vault
+    from client.vault_device import VaultDevice
 
 WHAT: dict[ConsentSource, str] = {
     "chats": "your chats here",
@@ -36,8 +37,8 @@ def consent(
 ) -> None:
     """Say what your assistant may learn from. Nothing is learned from before you said yes, source by source.
 
-    You can take it back whenever you like: from then on nothing of that source is used. A conversation that is marked
-    private is never used, whatever stands here.
+    You can take it back whenever you like: from then on nothing of that source is used, and your own adapter, if it has
+    learned from it, is thrown away. A conversation that is marked private is never used, whatever stands here.
 
     Examples:
 
@@ -46,15 +47,17 @@ def consent(
       tacit consent chats yes
     """
     from client.vault.consents import CONSENT_SOURCES
+    from client.vault_device import VaultDevice
 
-    with told(), opened() as (_, vault):
+    with told(), opened() as (profile, vault):
         if source is not None:
             known = next((one for one in CONSENT_SOURCES if one == source), None)
             if known is None:
                 raise typer.BadParameter(f"must be {', '.join(CONSENT_SOURCES)}", param_hint="SOURCE")
             if answer not in ("yes", "no"):
                 raise typer.BadParameter("must be yes or no", param_hint="ANSWER")
-            vault.consents.decide(known, granted=answer == "yes")
+            if vault.consents.decide(known, granted=answer == "yes"):
+                say_thrown_away(VaultDevice(profile, vault))
         found = {one: vault.consents.granted(one) for one in CONSENT_SOURCES}
         if as_json:
             typer.echo(json.dumps(found))
@@ -153,6 +156,12 @@ def ask_consents(vault: Vault) -> None:
     for source in asked:
         granted = typer.confirm(f"May your assistant learn from {WHAT[source]}?", default=False, err=True)
         vault.consents.decide(source, granted=granted)
+
+
+def say_thrown_away(device: VaultDevice) -> None:
+    """After a pair that was trained on must not be any more. Raises: DeviceError."""
+    device.remove_what_is_noise()
+    err.print("your own adapter had learned from it and is gone: `tacit learn` trains another", highlight=False)
 
 
 def _adapter_said(removed: bool, retrained: bool) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from client.commands.consent import ask_consents
+from client.commands.consent import ask_consents, say_thrown_away
 from client.commands.opening import err, opened, out, told
 from client.commands.terminal_text import plain_line, plain_text
 
@@ -122,6 +122,7 @@ def pairs(
     """Look at the pairs that your adapter learns from; correct or drop any of them.
 
     A pair says: after this request, you are better served by the one reply than by the other. `tacit learn` makes them.
+    One that was trained on takes your own adapter along when it is dropped or corrected; `tacit learn` trains another.
 
     Examples:
 
@@ -131,14 +132,18 @@ def pairs(
 
       echo "Twelve minutes." | tacit pairs --correct 3
     """
+    from client.vault_device import VaultDevice
     from shared.conversation import Message
 
-    with told("your pairs are as they were"), opened() as (_, vault):
+    with told("your pairs are as they were"), opened() as (profile, vault):
+        thrown_away = False
         if drop is not None:
-            vault.pairs.drop(drop)
+            thrown_away = vault.pairs.drop(drop)
         if correct is not None:
             said = sys.stdin.read().strip()
-            vault.pairs.correct(correct, chosen=(Message(role="assistant", content=said),))
+            thrown_away |= vault.pairs.correct(correct, chosen=(Message(role="assistant", content=said),))
+        if thrown_away:
+            say_thrown_away(VaultDevice(profile, vault))
         number = show if show is not None else correct
         if number is not None:
             _show_pair(vault.pairs.get(number), as_json=as_json)

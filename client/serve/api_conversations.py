@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from client.forgetting import AdapterAfter, exclude_conversation, forget_conversation
 from client.serve.api_errors import ApiError
 from client.serve.api_requests import Answer, changing, message_values, number_of, reading, text_of
-from client.serve.page_services import PageServices
+from client.serve.page_services import PageServices, learn_anew
 from client.vault.conversations import ConversationFacts
 from client.vault.forgetting import Excluded
 from shared.conversation import Message
@@ -85,7 +85,7 @@ def _quote(services: PageServices, values: Mapping[str, object]) -> Answer:
 def _mark_private(services: PageServices, values: Mapping[str, object]) -> Answer:
     name = text_of(values, "id")
     excluded, after = exclude_conversation(services.vault, services.device, name, None)
-    _learn_anew(services, after, excluded)
+    _after(services, after)
     return {"removed": _removed(excluded), "retraining": after.removed}
 
 
@@ -93,7 +93,7 @@ def _forget(services: PageServices, values: Mapping[str, object]) -> Answer:
     name = text_of(values, "id")
     forgotten, after = forget_conversation(services.vault, services.device, name, None)
     services.comparisons.forget(name)
-    _learn_anew(services, after, forgotten.derived)
+    _after(services, after)
     return {
         "messages": forgotten.messages,
         "choices": forgotten.choices,
@@ -106,12 +106,10 @@ def _forget(services: PageServices, values: Mapping[str, object]) -> Answer:
     }
 
 
-def _learn_anew(services: PageServices, after: AdapterAfter, derived: Excluded) -> None:
-    """The assistant answers without it from now on; what is trained anew takes longer, and is not waited for."""
+def _after(services: PageServices, after: AdapterAfter) -> None:
     services.assistant.forget_caches()
-    services.assistant.refresh()
-    if after.removed or (services.job.is_running and (derived.pairs or derived.persona_parts)):
-        services.job.retrain()
+    if after.removed:
+        learn_anew(services)
 
 
 def _removed(derived: Excluded) -> Answer:

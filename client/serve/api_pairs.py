@@ -18,7 +18,7 @@ from client.serve.api_requests import (
     number_of,
     reading,
 )
-from client.serve.page_services import PageServices
+from client.serve.page_services import PageServices, learn_anew
 from client.vault.errors import UnknownError
 from client.vault.pairs import PAIR_STATES, KeptPair
 
@@ -74,18 +74,19 @@ def _correct(services: PageServices, values: Mapping[str, object]) -> Answer:
     corrected = tuple(replace(one, content=next(rest)) if one.role == "assistant" else one for one in chosen)
     if corrected == pairs.get(number).pair.rejected:
         raise ApiError("The better reply must differ from the worse one. To not use this pair at all, drop it.")
-    pairs.correct(number, chosen=corrected)
-    return _whole(services, pairs.get(number))
+    was_trained_on = pairs.correct(number, chosen=corrected)
+    if was_trained_on:
+        learn_anew(services)
+    return {**_whole(services, pairs.get(number)), "retraining": was_trained_on}
 
 
 def _drop(services: PageServices, values: Mapping[str, object]) -> Answer:
     """A pair that was trained on goes out of the adapter as well."""
     number = number_of(values, "number")
-    was_used = services.vault.pairs.get(number).state == "used"
-    services.vault.pairs.drop(number)
-    if was_used:
-        services.job.retrain()
-    return {**_whole(services, services.vault.pairs.get(number)), "retraining": was_used}
+    was_trained_on = services.vault.pairs.drop(number)
+    if was_trained_on:
+        learn_anew(services)
+    return {**_whole(services, services.vault.pairs.get(number)), "retraining": was_trained_on}
 
 
 def _facts(one: KeptPair, *, usable: bool) -> Answer:

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from client.serve.api_errors import ApiError
 from client.serve.api_requests import Answer, changing, reading, switch_of
-from client.serve.page_services import PageServices
+from client.serve.page_services import PageServices, learn_anew
 from client.vault.consents import CONSENT_SOURCES
 
 
@@ -49,7 +49,8 @@ def _status(services: PageServices, _values: Mapping[str, object]) -> Answer:
 def _decide(services: PageServices, values: Mapping[str, object]) -> Answer:
     for source in CONSENT_SOURCES:
         if values.get("source") == source:
-            services.vault.consents.decide(source, granted=switch_of(values, "granted"))
+            if services.vault.consents.decide(source, granted=switch_of(values, "granted")):
+                learn_anew(services)
             return {"consents": consents_of(services)}
     raise ApiError(f"“source” must be one of {', '.join(CONSENT_SOURCES)}.")
 

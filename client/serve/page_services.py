@@ -35,3 +35,10 @@ class PageServices:
     job: LearningJob
     stop: Callable[[], None]
     comparisons: Comparisons = field(default_factory=Comparisons)
+
+
+def learn_anew(services: PageServices) -> None:
+    """What was trained here was thrown away: nothing answers with it from now on, and another is trained meanwhile."""
+    services.assistant.forget_caches()
+    services.assistant.refresh()
+    services.job.retrain()

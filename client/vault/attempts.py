@@ -20,7 +20,7 @@ class Attempts:
         return "Attempts()"
 
     def add(self, tried: Tried, outcome: str) -> None:
-        """Notes an attempt. Its conversation may be gone meanwhile.
+        """Notes an attempt. Its request may be gone meanwhile.
 
         Args:
             outcome: one of a fixed list: "made", or why not (`client.filtering.Reason`).
@@ -31,8 +31,9 @@ class Attempts:
         except UnknownError:
             return
         self._database.execute(
-            "INSERT OR REPLACE INTO attempts (conversation, turn, followed, outcome) VALUES (?, ?, ?, ?)",
-            number, turn, followed, outcome,
+            "INSERT OR REPLACE INTO attempts (conversation, turn, followed, outcome)"
+            " SELECT conversation, turn, ?, ? FROM messages WHERE conversation = ? AND turn = ?",
+            followed, outcome, number, turn,
         )  # fmt: skip
 
     def every(self) -> frozenset[Tried]:

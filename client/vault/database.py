@@ -15,7 +15,13 @@ from typing import Protocol
 
 from sqlcipher3 import dbapi2
 
-from client.vault.errors import VaultBusyError, VaultError, VaultLockedError, VaultStorageError
+from client.vault.errors import (
+    VaultBusyError,
+    VaultError,
+    VaultGoneError,
+    VaultLockedError,
+    VaultStorageError,
+)
 
 DATABASE_FILE = "vault.db"
 _BUSY_SECONDS = 10.0
@@ -71,11 +77,15 @@ class Database:
     Other connections, of this process or others, read beside it while it writes.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, path: Path | None = None) -> None:
         """Args:
         connection: in autocommit mode, usable from every thread, texts decoded with "surrogatepass".
+        path: of its file. One that was destroyed or replaced by another process is not written to any more: what a
+            removed file is given is lost, and what was to be forgotten must not be worked with.
         """
         self._connection = connection
+        self._path = path
+        self._file = None if path is None else _identity(path)
         self._turn = RLock()
 
     def __repr__(self) -> str:
@@ -102,12 +112,15 @@ class Database:
         Committed, it outlives a crash and a loss of power.
 
         Raises:
+            VaultGoneError: the file was destroyed, or another is in its place.
             VaultError: and whatever the block raises, after which nothing was changed.
         """
         with self._turn:
             if self._is_in_transaction():
                 yield
                 return
+            if self._path is not None and _identity(self._path) != self._file:
+                raise VaultGoneError
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -209,12 +222,20 @@ def open_database(path: Path, data_key: bytes, *, make: bool = False, alone: boo
         )
     try:
         connection.text_factory = decode_text
-        database = Database(connection)
+        database = Database(connection, path)
         _configure(database, data_key, make=make, alone=alone)
     except BaseException:
         connection.close()
         raise
     return database
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def text_bytes(text: str) -> bytes:

@@ -19,17 +19,21 @@ class DeviceKeys:
         return "DeviceKeys()"
 
     def key(self, purpose: str) -> bytes:
-        """32 secret bytes for a purpose, made when they are first asked for."""
+        """32 secret bytes for a purpose, made when they are first asked for. One that is there waits for nobody."""
+        found = self._find(purpose)
+        if found is not None:
+            return found
         with self._database.transaction():
             self._database.execute(
                 "INSERT OR IGNORE INTO device_keys VALUES (?, ?)", purpose, secrets.token_bytes(KEY_BYTES)
             )
-            ((key,),) = self._database.execute("SELECT key FROM device_keys WHERE purpose = ?", purpose)
-        if not isinstance(key, bytes):
+            found = self._find(purpose)
+        if found is None:
             raise VaultLockedError
-        return key
+        return found
 
-    def replace(self, purpose: str) -> None:
-        """Forgets a purpose's key: what was sealed with it is noise, on this disk and in every copy."""
-        self._database.execute("DELETE FROM device_keys WHERE purpose = ?", purpose)
-        self._database.shrink()
+    def _find(self, purpose: str) -> bytes | None:
+        rows = self._database.execute("SELECT key FROM device_keys WHERE purpose = ?", purpose)
+        if rows and not isinstance(rows[0][0], bytes):
+            raise VaultLockedError
+        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None

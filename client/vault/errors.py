@@ -21,6 +21,15 @@ class VaultBusyError(VaultError):
         super().__init__("the vault is in use elsewhere: close what has it open and try again")
 
 
+class VaultGoneError(VaultError):
+    """The vault was destroyed, or another was put in its place, while this process had it open. Nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the vault that was open here is gone: everything was forgotten, or another was put in its place"
+        )
+
+
 class VaultStorageError(VaultError):
     """The disk is full or does not answer. Nothing that was kept before is lost, and nothing was half kept."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from client.vault.conversations import Conversations, id_digest
 from client.vault.database import Database, as_number, as_text
+from client.vault.learned import throw_away_if
 from client.vault.personas import keep_struck
 
 CANNOT_BE_UNDONE = (
@@ -20,10 +21,12 @@ class Excluded:
 
     Attributes:
         pairs: preference pairs.
-        used_pairs: those of them that a model was trained on: a personal adapter must be trained anew without them.
+        used_pairs: those of them that were trained on.
         observations: of the persona's.
         statements: of the user's own and locked ones.
         persona_parts: statements in the personas that other pairs were made under.
+        learned: whether what was trained here may have learned from it. Then it is noise from this very moment
+            (`client.vault.learned`), and is to be trained anew.
     """
 
     pairs: int
@@ -31,6 +34,7 @@ class Excluded:
     observations: int
     statements: int
     persona_parts: int
+    learned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,14 @@ def forget(database: Database, conversation_id: str) -> Forgotten:
 def _remove_derived(database: Database, number: int) -> Excluded:
     """The schema's triggers take what hangs on the ties that are cut here."""
     used = database.execute(
-        "SELECT count(*) FROM pairs JOIN pair_conversations ON pair = number WHERE conversation = ? AND state = 'used'",
+        "SELECT count(*) FROM pairs JOIN pair_conversations ON pair = number WHERE conversation = ? AND trained = 1",
+        number,
+    )
+    learned = throw_away_if(
+        database,
+        "number IN (SELECT pair FROM pair_conversations WHERE conversation = ?) OR number IN"
+        " (SELECT pair FROM persona_parts JOIN part_evidence ON part = persona_parts.number WHERE conversation = ?)",
+        number,
         number,
     )
     keep_struck(database, number)
@@ -125,6 +136,7 @@ def _remove_derived(database: Database, number: int) -> Excluded:
         observations=before["observations"] - after["observations"],
         statements=before["statements"] - after["statements"],
         persona_parts=between["persona_parts"] - after["persona_parts"],
+        learned=learned,
     )
 
 

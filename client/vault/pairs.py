@@ -12,6 +12,7 @@ from client.persona.statements import Statement
 from client.vault.conversations import TRAINABLE, message_values, now, unpack_messages
 from client.vault.database import Database, Row, Value, as_number, as_text, text_bytes
 from client.vault.errors import ExcludedError, UnknownError, VaultError
+from client.vault.learned import Learned, throw_away_if
 from shared.conversation import ORIGINS, Message, PreferencePair
 
 PairState = Literal["waiting", "used", "dropped", "corrected"]
@@ -134,18 +135,36 @@ class Pairs:
         """
         return self._select(f"WHERE {_USABLE}", parts=f"AND {_USABLE_PART}")
 
+    def take(self) -> tuple[tuple[KeptPair, ...], int]:
+        """(those that may be trained on now, the count of `Learned` under which to keep what is trained).
+
+        They count as used, and as trained on, from now on: one transaction, so that what is forgotten after it finds
+        them so.
+        """
+        with self._database.transaction():
+            found = self.trainable()
+            self.mark_used(one.number for one in found)
+            return found, Learned(self._database).count()
+
     def mark_used(self, numbers: Iterable[int]) -> None:
         """Says that pairs were trained on. Those that are gone or dropped meanwhile are passed over."""
         self._database.execute_many(
-            "UPDATE pairs SET state = 'used' WHERE number = ? AND state <> 'dropped'", [(one,) for one in numbers]
+            "UPDATE pairs SET state = 'used', trained = 1 WHERE number = ? AND state <> 'dropped'",
+            [(one,) for one in numbers],
         )
 
-    def drop(self, number: int) -> None:
-        """Never uses a pair (again). Raises: UnknownError."""
-        self._set(number, "state = 'dropped'")
+    def drop(self, number: int) -> bool:
+        """Never uses a pair (again); whether it was trained on, and what was trained here is thrown away.
 
-    def correct(self, number: int, *, chosen: tuple[Message, ...]) -> None:
-        """Replaces what should have been said; the old text is overwritten.
+        Raises:
+            UnknownError: there is no such pair.
+        """
+        with self._database.transaction():
+            self._set(number, "state = 'dropped'")
+            return throw_away_if(self._database, "number = ?", number)
+
+    def correct(self, number: int, *, chosen: tuple[Message, ...]) -> bool:
+        """Replaces what should have been said; the old text is overwritten. Whether it was trained on, as `drop`.
 
         Raises:
             UnknownError: there is no such pair.
@@ -154,6 +173,7 @@ class Pairs:
         with self._database.transaction():
             pair = replace(self.get(number).pair, chosen=chosen)
             self._set(number, "state = 'corrected', body = ?", _pack(pair))
+            return throw_away_if(self._database, "number = ?", number)
 
     def _set(self, number: int, assignment: str, *values: Value) -> None:
         if not self._database.execute(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from client.vault import backup, forgetting, rotation
 from client.vault.attempts import Attempts
+from client.vault.beginnings import ExcludedBeginnings
 from client.vault.choices import Choices
 from client.vault.consents import Consents
 from client.vault.conversations import Conversations
@@ -17,6 +19,7 @@ from client.vault.forgetting import Excluded, Forgotten
 from client.vault.header import HEADER_FILE, Header
 from client.vault.import_store import VaultStore
 from client.vault.keys import Unlocker
+from client.vault.learned import Learned
 from client.vault.pairs import Pairs
 from client.vault.personas import Personas
 from client.vault.schema import migrate
@@ -32,8 +35,10 @@ class Vault:
 
     Attributes:
         conversations, choices, pairs, personas, consents, votes, attempts: what it holds, by concern.
+        beginnings: how private and forgotten conversations begin.
         taking_part: whether this device answers servers.
         device_keys: what the files beside it are sealed with.
+        learned: what was trained here, and when it is thrown away.
         imports: the store that importers write to.
     """
 
@@ -56,8 +61,10 @@ class Vault:
         self.consents = Consents(database)
         self.votes = Votes(database)
         self.attempts = Attempts(database)
+        self.beginnings = ExcludedBeginnings(database)
         self.taking_part = TakingPart(database)
         self.device_keys = DeviceKeys(database)
+        self.learned = Learned(database)
         self.imports = VaultStore(database)
 
     def __repr__(self) -> str:
@@ -115,12 +122,19 @@ class Vault:
     ) -> None:
         self.close()
 
+    def together(self) -> AbstractContextManager[None]:
+        """All that is changed in the block, or nothing; and all of it is of one moment."""
+        return self._database.transaction()
+
     def mark_private(self, conversation_id: str) -> Excluded:
         """Excludes a conversation from personas and pairs for good (`client.vault.forgetting.mark_private`)."""
+        self.beginnings.add(conversation_id, "private")
         return forgetting.mark_private(self._database, conversation_id)
 
     def forget(self, conversation_id: str) -> Forgotten:
         """Removes a conversation and all that came from it (`client.vault.forgetting.forget`)."""
+        # Before: killed in between, what is still here goes on as it did, and nothing comes back unrecognised.
+        self.beginnings.add(conversation_id, "forgotten")
         return forgetting.forget(self._database, conversation_id)
 
     def back_up(self, path: Path, passphrase: str) -> None:

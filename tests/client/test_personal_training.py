@@ -119,10 +119,11 @@ def test_too_few_pairs_change_nothing_and_the_pairs_held_out_stay_held_out() -> 
     for pairs in (one_sided, [pair for pair in _pairs(40) if _place(pair) < 1 / 3][:8]):
         assert train_personal(adapted, adapted.beginning(), pairs, _LIMITS).losses == {}
     # Neither more pairs, nor their order, nor another persona, move a pair to the other side.
-    more = train_personal(adapted, adapted.beginning(), _pairs(40)[::-1], _LIMITS)
+    more = train_personal(adapted, adapted.beginning(), _pairs(40)[::-1], replace(_LIMITS, max_pairs=90))
     assert more.held_out == sum(_place(pair) < 1 / 3 for pair in _pairs(40))
     assert more.trained == 40 - more.held_out
     assert all(_place(pair) == _place(replace(pair, persona="a miller")) for pair in _pairs(40))
+    assert all(_place(pair) == _place(replace(pair, chosen=(message("assistant", "?"),))) for pair in _pairs(40))
 
 
 def test_of_many_pairs_the_newest_are_used_on_both_sides() -> None:

@@ -14,15 +14,16 @@ STATEMENTS = (
         decided_at TEXT NOT NULL
     ) STRICT
     """,
-    # Requests that a pair was tried for: they are not tried again. One whose conversation goes is not remembered.
+    # Requests that a pair was tried for: they are not tried again. One that is worded anew is another.
     """
     CREATE TABLE attempts (
         number INTEGER PRIMARY KEY,
-        conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
-        turn INTEGER NOT NULL CHECK (turn >= 0),
+        conversation INTEGER NOT NULL,
+        turn INTEGER NOT NULL,
         followed INTEGER NOT NULL,
         outcome TEXT NOT NULL,
-        UNIQUE (conversation, turn, followed)
+        UNIQUE (conversation, turn, followed),
+        FOREIGN KEY (conversation, turn) REFERENCES messages (conversation, turn) ON DELETE CASCADE
     ) STRICT
     """,
 )
