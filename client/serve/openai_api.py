@@ -7,8 +7,8 @@
 | `tacit-base` | the base model as it came | is not kept |
 
 Only whole replies are kept, cut ones among them, and none that its reader went away from. Where the vault does not
-take one, the reader has it all the same: the answer's header `X-Tacit-Kept` says "no", and a stream says it in a
-comment.
+take one, or it goes on from a conversation that was forgotten, the reader has it all the same: the answer's header
+`X-Tacit-Kept` says "no", and a stream says it in a comment.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class _Keeping:
         if not reply:
             return
         try:
-            keep_reply(self._vault, self._asked.messages, reply)
+            self.failed = keep_reply(self._vault, self._asked.messages, reply) is None
         except VaultError as error:
             self.failed = True
             _LOG.warning("a reply was not kept (%s)", type(error).__name__)
