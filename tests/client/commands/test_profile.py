@@ -31,7 +31,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("learned") / "home"
         use_home(patch, home)
-        profile = new_profile(home, someones_conversations(20, index=4))
+        profile = new_profile(home, someones_conversations(20, index=2))
         with opened(profile) as vault:
             vault.consents.decide("chats", granted=True)
             base = load_language_model(profile.settings.model)
@@ -171,7 +171,8 @@ def test_forgetting_names_what_is_left_and_trains_anew(
     name = json.loads(result("pairs", "--json").stdout)[0]["conversation_ids"][0]
     profile = Profile.load(home)
     with opened(profile) as vault:
-        key = vault.device_keys.key("adapters")
+        count = vault.learned.count()
+        key = vault.device_keys.key(vault.learned.purpose("adapters", count))
     gone = json.loads(result("forget", name, "--json").stdout)
 
     assert gone["pairs"] >= 1
@@ -180,7 +181,8 @@ def test_forgetting_names_what_is_left_and_trains_anew(
     assert gone["backups"] == [str(tmp_path / "a.backup")]
     assert "has never answered a server" in gone["cannot_be_undone"]
     with opened(profile) as vault:
-        assert vault.device_keys.key("adapters") != key  # copies of the old adapter are noise
+        assert vault.learned.count() == count + 1
+        assert vault.device_keys.key(vault.learned.purpose("adapters", count)) != key  # copies of it are noise
         assert vault.conversations.forgotten(name)
     assert "no such conversation" in run("forget", name, status=1)
 
