@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from client.personal_adapter import KeptAdapters
     from client.personal_factors import SealedFactors
     from client.privacy_ledger import PrivacyLedger
+    from client.secure_aggregation import SecureSessions
 
 _LOG = logging.getLogger(__name__)
 NOISE_KEY_BYTES = 32
@@ -145,17 +146,20 @@ class InstalledDevice:
         state_directory: Path,
         ledger_directory: Path | None = None,
         policy_file: Path | None = None,
+        server_key: str | None = None,
     ) -> None:
         """Args:
         pairs_file: preference JSONL in TRL's format (`shared.preference_lines`); `user_id` may be left out.
         state_directory: the device's own, made with mode 0700 if it is missing.
         ledger_directory: of the privacy ledger, which no backup should hold; by default beside the state.
         policy_file: what the user allows (`client.privacy_policy`); without one this device answers nothing.
+        server_key: public key, hex, that every request must be signed by, whatever the policy says of servers.
         """
         self._pairs_file = pairs_file
         self._state = state_directory
         self._ledger = ledger_directory or default_ledger_directory(state_directory)
         self._policy_file = policy_file
+        self._server_key = server_key
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """Read anew each time: the user's file may have grown."""
@@ -215,9 +219,10 @@ class InstalledDevice:
             answered=answered,
             peers=KnownPeers(self._state),
             identity=self.identity().public,
+            server_key=self._server_key,
         )
 
-    def sessions(self) -> Sessions:
+    def sessions(self) -> SecureSessions:
         """In files beside the ledger, which no backup should hold: a session that was set back is gone."""
         from client.privacy_ledger import LedgerError
         from client.secure_aggregation import SecureSessions

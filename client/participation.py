@@ -35,14 +35,17 @@ class Participation:
         answered: AnsweredRounds,
         peers: KnownPeers | None = None,
         identity: str = "",
+        server_key: str | None = None,
     ) -> None:
         """Args:
         policy: None answers nothing.
         peers: whom this device has met; None aggregates with nobody.
         identity: its public key, hex.
+        server_key: public key, hex, of the one server that may ask; None leaves that to the policy.
         """
         self._peers = peers
         self._identity = identity
+        self._server_key = server_key
         self._policy = policy
         self._ledger = ledger
         self._answered = answered
@@ -122,7 +125,7 @@ class Participation:
         policy = self._policy
         if policy is None:
             raise DeclinedError("this device has no privacy policy: write one with `tacit policy init`")
-        check_server(policy, request)
+        check_server(policy, request, server_key=self._server_key)
         check_plan(policy, request.plan)
         if request.plan.secure_aggregation is not None:
             self._check_cohort(policy, request)

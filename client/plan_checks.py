@@ -20,12 +20,21 @@ from shared.round_plan import FederationPlan
 from shared.server_identity import is_signed
 
 
-def check_server(policy: PrivacyPolicy, request: TrainRequest) -> None:
-    """Raises: DeclinedError: the request is not signed by a server that the policy names."""
-    if not policy.servers and not request.server:
+def check_server(policy: PrivacyPolicy, request: TrainRequest, *, server_key: str | None = None) -> None:
+    """Who asks.
+
+    Args:
+        server_key: of the server that was joined, where its invite named one.
+
+    Raises:
+        DeclinedError: the request is not signed by the server that was joined, or by none that the policy names.
+    """
+    if not policy.servers and not request.server and server_key is None:
         return
     if not is_signed(request):
         raise DeclinedError("the request is not signed by the server that it names")
+    if server_key is not None and request.server != server_key:
+        raise DeclinedError("the request is signed by another server than the one that was joined")
     if policy.servers and request.server not in policy.servers:
         raise DeclinedError("the policy does not name the server that asks")
 

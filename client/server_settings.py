@@ -31,6 +31,7 @@ class ServerSettings:
     node_key: file of the P-384 key, in OpenSSH's format, by which the server knows this device's connection; None where
         it knows none.
     organiser: public key, hex, of whose code list a run's bundle must be on; None asks for no list.
+    server_key: public key, hex, that every request must be signed by; None leaves that to the policy.
     """
 
     host: str
@@ -39,14 +40,16 @@ class ServerSettings:
     number: int = 0
     node_key: Path | None = None
     organiser: str | None = None
+    server_key: str | None = None
 
     def __post_init__(self) -> None:
         if not self.host or not 0 < self.port < 2**16:
             raise ServerSettingsError("the server must be HOST:PORT, as in tacit.example:443")
         if not 0 <= self.number <= _MOST_NUMBER:
             raise ServerSettingsError("the device's number must be from 0 to 2^63 - 1")
-        if self.organiser is not None and not _PUBLIC_KEY.fullmatch(self.organiser):
-            raise ServerSettingsError("the organiser must be a public key of 64 hex digits")
+        for name, key in (("organiser", self.organiser), ("server's key", self.server_key)):
+            if key is not None and not _PUBLIC_KEY.fullmatch(key):
+                raise ServerSettingsError(f"the {name} must be a public key of 64 hex digits")
         if self.node_key is not None and self.root_certificates is None:
             raise ServerSettingsError("a node key is shown over TLS only: give the authority's certificate with --ca")
         if self.root_certificates is None and not is_loopback(self.host):
@@ -59,6 +62,11 @@ class ServerSettings:
         """`HOST:PORT`."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def whom(self) -> tuple[str, int, str | None, str | None]:
+        """Who was joined, however they are reached."""
+        return self.host, self.port, self.organiser, self.server_key
+
     @classmethod
     def parse(
         cls,
@@ -68,6 +76,7 @@ class ServerSettings:
         number: int,
         node_key: Path | None = None,
         organiser: str | None = None,
+        server_key: str | None = None,
     ) -> ServerSettings:
         """Of what a person types. Raises: ServerSettingsError."""
         host, _, port = address.rpartition(":")
@@ -80,6 +89,7 @@ class ServerSettings:
             number=number,
             node_key=node_key,
             organiser=organiser,
+            server_key=server_key,
         )
 
     def write(self, path: Path) -> None:
@@ -91,6 +101,8 @@ class ServerSettings:
             values["node-key"] = str(self.node_key)
         if self.organiser is not None:
             values["organiser"] = self.organiser
+        if self.server_key is not None:
+            values["server-key"] = self.server_key
         write_private(path, [tomli_w.dumps(values).encode()])
 
     @classmethod
@@ -109,13 +121,14 @@ class ServerSettings:
         address, number, certificates = (values.get(key) for key in ("address", "number", "root-certificates"))
         if values.get("format") != _FORMAT or not isinstance(address, str) or not isinstance(number, int):
             raise ServerSettingsError(f"{path} is not of this version")
-        node_key, organiser = values.get("node-key"), values.get("organiser")
-        if not all(isinstance(value, str | None) for value in (certificates, node_key, organiser)):
-            raise ServerSettingsError(f"{path} is damaged: root-certificates, node-key and organiser must be texts")
+        node_key, organiser, server_key = (values.get(key) for key in ("node-key", "organiser", "server-key"))
+        if not all(isinstance(value, str | None) for value in (certificates, node_key, organiser, server_key)):
+            raise ServerSettingsError(f"{path} is damaged: its files and keys must be texts")
         return cls.parse(
             address,
             root_certificates=None if certificates is None else Path(certificates),
             number=number,
             node_key=None if node_key is None else Path(node_key),
             organiser=organiser,
+            server_key=server_key,
         )

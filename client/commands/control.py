@@ -81,7 +81,11 @@ def export(
 
 
 def pause() -> None:
-    """Answer no server for now. What you do here goes on; a round that was begun is finished. See `tacit resume`."""
+    """Begin nothing for any server for now. What you do here goes on. See `tacit resume`.
+
+    A round that was begun is finished, since others count on it: a running `tacit join` disconnects when that is done,
+    after an hour at most. `tacit leave` ends it at once.
+    """
     with told(), opened() as (_, vault):
         vault.taking_part.pause()
         out.print(f"taking part: {vault.taking_part.state()}", highlight=False)
@@ -89,22 +93,29 @@ def pause() -> None:
 
 def resume() -> None:
     """Answer servers again, as far as your policy allows."""
+    from client.membership import HasLeftError
+    from client.membership import resume as go_on
+
     with told(), opened() as (_, vault):
-        if vault.taking_part.state() == "left":
-            err.print("error: this device has left: `tacit join` comes back", highlight=False)
-            raise typer.Exit(1)
-        vault.taking_part.decide("on")
+        try:
+            go_on(vault)
+        except HasLeftError as error:
+            err.print(f"error: {error}", highlight=False)
+            raise typer.Exit(1) from None
         out.print("taking part: on", highlight=False)
 
 
 def leave() -> None:
     """Leave the federation: nothing is answered any more, and what has been told is listed.
 
+    A running `tacit join` disconnects at once and ends; a round that was begun is not finished.
+
     Updates that were added up cannot be taken back out; your ledger (`tacit privacy`) says what bounds them.
     """
+    from client.membership import leave as leave_federation
+
     with told(), opened() as (profile, vault):
-        vault.taking_part.decide("left")
-        profile.server_file.unlink(missing_ok=True)
+        leave_federation(profile, vault)
         out.print("left: this device answers no server any more", highlight=False)
         out.print(_cannot_be_undone(profile), highlight=False)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 
+from client.membership import HasLeftError, leave, resume
 from client.privacy_ledger import ANCHOR_FILE, LEDGER_FILE, Charge, LedgerError, PrivacyLedger
 from client.privacy_policy import PolicyError, PrivacyPolicy
 from client.serve.api_errors import ApiError
@@ -21,9 +22,7 @@ from shared.privacy.guarantee import format_delta, format_epsilon
 
 if TYPE_CHECKING:
     from client.profile import Profile
-    from client.vault.taking_part import TakesPart
 
-_STATES: tuple[TakesPart, ...] = ("on", "paused", "left")
 _MOST_POINTS = 40
 _UNITS = {"none": "nothing", "both": "you as a whole, and each pair", "user": "you as a whole", "pair": "each pair"}
 
@@ -37,11 +36,19 @@ def ledger_routes(services: PageServices) -> list[BaseRoute]:
 
 
 def _decide(services: PageServices, values: Mapping[str, object]) -> Answer:
-    for state in _STATES:
-        if values.get("state") == state:
-            services.vault.taking_part.decide(state)
-            return {"taking_part": services.vault.taking_part.state()}
-    raise ApiError("“state” must be on, paused or left.")
+    vault, state = services.vault, values.get("state")
+    if state == "on":
+        try:
+            resume(vault)
+        except HasLeftError:
+            raise ApiError("This device has left. “tacit join” comes back.", status=409) from None
+    elif state == "paused":
+        vault.taking_part.pause()
+    elif state == "left":
+        leave(services.profile, vault)
+    else:
+        raise ApiError("“state” must be on, paused or left.")
+    return {"taking_part": vault.taking_part.state()}
 
 
 def _ledger(services: PageServices, _values: Mapping[str, object]) -> Answer:

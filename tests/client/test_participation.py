@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from client.device import DeclinedError
+from client.plan_checks import check_server
 from client.privacy_policy import PrivacyPolicy, UnitLimits
 from client.spending import spent
 from shared.messages import TrainRequest
@@ -259,6 +260,19 @@ def test_a_signed_request_of_a_named_server_is_answered(tmp_path: Path) -> None:
 
     assert answer(gate_of(tmp_path, policy), _KEY.sign(request_of())).status == "trained"
     assert ledger_of(tmp_path).charges()[0].server == _KEY.public
+
+
+def test_the_server_that_was_joined_must_sign_whatever_the_policy_says_of_servers() -> None:
+    other = ServerKey.generate()
+    both = replace(POLICY, servers=(_KEY.public, other.public))
+    check_server(both, _KEY.sign(request_of()), server_key=_KEY.public)
+    check_server(POLICY, _KEY.sign(request_of()), server_key=_KEY.public)
+    for policy in (POLICY, both):
+        with pytest.raises(DeclinedError, match="another server than the one that was joined"):
+            check_server(policy, other.sign(request_of()), server_key=_KEY.public)
+        for unsigned in (request_of(), request_of(server=_KEY.public, signature="00" * 64)):
+            with pytest.raises(DeclinedError, match="not signed"):
+                check_server(policy, unsigned, server_key=_KEY.public)
 
 
 def test_two_processes_that_trained_for_one_charge_send_one_reply(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ export async function privacyView() {
         ? ["Taking part", "When a server asks and your policy allows it, this device answers with a piece of what it learned, protected as the policy demands; never with words."]
         : ["Nothing leaves", "You have joined nothing. There is no policy that would allow an answer, so every server is declined."],
       paused: ["Paused", "This device answers no new request until you go on. What it had begun is finished, since others count on it."],
-      left: ["You have left", "This device answers nobody."],
+      left: ["You have left", "This device answers nobody. To come back, join again: tacit join, with an invite."],
     }[state];
     takes.replaceChildren(
       h("h2", {}, h("span", { class: `lamp ${state === "on" && ledger.has_policy ? "on" : "off"}`, "aria-hidden": "true" }), title),
@@ -52,7 +52,7 @@ export async function privacyView() {
       h("div", { class: "row" },
         state === "on"
           ? button("Pause", () => decide("paused", "Paused."), { class: "main" })
-          : button(state === "left" ? "Take part again" : "Go on", () => decide("on", "Taking part."), { class: "main" }),
+          : state === "paused" && button("Go on", () => decide("on", "Taking part."), { class: "main" }),
         state !== "left" && button("Leave", leave, { class: "plain warns" })),
     );
   }

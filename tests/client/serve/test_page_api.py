@@ -376,9 +376,14 @@ def test_a_ledger_that_was_set_back_is_told(at: Served) -> None:
 
 
 def test_the_switch_is_the_vaults(at: Served) -> None:
-    for state in ("paused", "left", "on"):
+    at.profile.server_file.write_text("of a server")
+    for state in ("paused", "on", "left"):
         assert post(at, "/api/taking-part", state=state) == {"taking_part": state}
         assert at.vault.taking_part.state() == state
+    assert not at.profile.server_file.exists()
+    for state in ("on", "paused"):  # who has left comes back by joining
+        post(at, "/api/taking-part", status=409 if state == "on" else 200, state=state)
+        assert at.vault.taking_part.state() == "left"
 
 
 def test_forgetting_everything_destroys_the_key_and_stops_the_server(at: Served) -> None:
