@@ -1,46 +1,47 @@
 """Taking part: a SuperNode that talks to the server, and this process, which answers with the vault open.
 
 server ── TLS ── flower-supernode (no key to anything) ── loopback, shared secret ── this process (the vault)
+
+What its user's switch and the policy's `[when]` mean for the connection:
+
+| | a new request | what was begun | the connection |
+|---|---|---|---|
+| allowed | answered | finished | is there |
+| paused, or outside of `[when]` | declined | finished | ends when what was begun is done, after an hour at most |
+| left, or joined elsewhere | declined | dropped | ends at once, and so does `take_part` |
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from client.app import build_client_app
 from client.invitation import code_list_of
 from client.local_executor import LocalExecutor
+from client.membership import departure
 from client.privacy_policy import PolicyError, PrivacyPolicy
 from client.profile import Profile
 from client.server_settings import ServerSettings
-from client.unlocking import PASSPHRASE_VARIABLE
+from client.supernode import SuperNode, supernode_command
+from client.vault.errors import VaultError
 from client.vault.vault import Vault
 from client.vault_device import VaultDevice
-from shared.private_files import write_private
 
 _LOG = logging.getLogger(__name__)
-_LOOPBACK = "127.0.0.1"
 # A server remembers a node that died for up to a minute, and refuses another of its key meanwhile.
 _BACK_OFF_SECONDS = (2.0, 5.0, 15.0, 15.0, 30.0, 60.0)
 _SETTLED_SECONDS = 120.0
-_END_SECONDS = 10.0
+_LISTEN_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
-
-
-class JoiningError(RuntimeError):
-    """Flower's SuperNode cannot be started. Says what to do."""
+_SEND_SECONDS = 60.0  # within which the SuperNode has sent an answer, or the server asks for the next stage
+_FINISH_SECONDS = 3600.0  # a round's time at each stage, by default
 
 
 def take_part(
@@ -51,50 +52,128 @@ def take_part(
     *,
     answered: Callable[[], None] = lambda: None,
     waits: Callable[[str | None], None] = lambda _reason: None,
-) -> None:
-    """Answers a server until told to stop. A SuperNode that ends is started again, later and later.
-
-    While its user has paused, or the policy's `[when]` does not allow it, the device has no connection.
+) -> str | None:
+    """Answers a server until told to stop. A SuperNode that ends is started again, later and later. See the module.
 
     Args:
+        stop: ends the connection at once; an answer that is being worked on is dropped when it is done.
         answered: called after each message.
-        waits: told why this device is not there, and None when it is again.
+        waits: told why this device begins nothing, and None when it does again.
+
+    Returns:
+        why it ended though nobody stopped it: it has left, or has joined elsewhere; else None.
 
     Raises:
-        JoiningError: there is no SuperNode to start.
+        SuperNodeError: there is no SuperNode to start.
+        OSError: it cannot be started.
     """
-    command = _command()
-    device = VaultDevice(profile, vault)
+    command = supernode_command()
+    device = VaultDevice(profile, vault, server=settings)
     app = build_client_app(lambda _: device)
+    _limit_threads(profile)
+    failures = 0
     with tempfile.TemporaryDirectory(prefix="tacit-node-") as name:  # mode 0700
-        place = Path(name)
-        secret = secrets.token_bytes(32)
-        write_private(place / "secret", [secret], synced=False)
-        port = _free_port()
-        arguments = [
-            command, "--superlink", settings.address, "--host", _LOOPBACK, "--port", str(port),
-            "--isolation", "process", "--superexec-auth-secret-file", str(place / "secret"),
-            "--node-config", f"device-number={settings.number}",
-        ]  # fmt: skip
-        if settings.root_certificates is None:
-            arguments.append("--insecure")
-        else:
-            arguments += ["--root-certificates", str(settings.root_certificates)]
-        if settings.node_key is not None:
-            arguments += ["--auth-supernode-private-key", str(settings.node_key)]
-        supervisor = threading.Thread(
-            target=_supervise, args=(arguments, place, stop, device.obstacle, waits), daemon=True
-        )
-        supervisor.start()
-        _limit_threads(profile)
-        executor = LocalExecutor(
-            f"{_LOOPBACK}:{port}", secret=secret, app=app, code=lambda: code_list_of(profile, settings)
-        )
+        while not stop.is_set():
+            over = _departure(profile, vault, settings)
+            if over is not None:
+                return over
+            reason = device.obstacle()
+            waits(reason)
+            if reason is not None:
+                stop.wait(_LOOK_SECONDS)
+                continue
+            begun = time.monotonic()
+            node = SuperNode(command, settings, Path(name))
+            executor = LocalExecutor(
+                node.address, secret=node.secret, app=app, code=lambda: code_list_of(profile, settings)
+            )
+            connection = _Connection(
+                node=node,
+                executor=executor,
+                device=device,
+                is_over=lambda: stop.is_set() or _departure(profile, vault, settings) is not None,
+                waits=waits,
+            )
+            if connection.hold(stop, answered=answered) or stop.is_set():
+                failures = 0
+                continue
+            failures = 0 if time.monotonic() - begun > _SETTLED_SECONDS else failures + 1
+            pause = _BACK_OFF_SECONDS[min(max(failures, 1), len(_BACK_OFF_SECONDS)) - 1]
+            _LOG.warning("the connection to the server ended (status %s): again in %.0f s", node.status, pause)
+            stop.wait(pause)
+    return None
+
+
+@dataclass(kw_only=True)
+class _Connection:
+    """One SuperNode from its start to its end."""
+
+    node: SuperNode
+    executor: LocalExecutor
+    device: VaultDevice
+    is_over: Callable[[], bool]
+    waits: Callable[[str | None], None]
+
+    def hold(self, stop: threading.Event, *, answered: Callable[[], None]) -> bool:
+        """Answers until it ends; whether it ended because it was to."""
+        done = threading.Event()
+        meant = threading.Event()
+
+        def watch() -> None:
+            try:
+                if self._lasts(stop, done):
+                    meant.set()
+            finally:
+                done.set()
+                self.node.end()  # at once, whatever is being answered
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
         try:
-            executor.run(stop, answered=answered)
+            # Until the port is the child's own, whoever listens there might be anybody.
+            latest = time.monotonic() + _LISTEN_SECONDS
+            while not done.is_set() and not self.node.is_listening():
+                if time.monotonic() > latest:
+                    done.set()
+                done.wait(_LOOK_SECONDS / 5)
+            self.executor.run(done, answered=answered)
         finally:
-            stop.set()
-            supervisor.join(timeout=2 * _END_SECONDS)
+            done.set()
+            watcher.join()
+        return meant.is_set()
+
+    def _lasts(self, stop: threading.Event, done: threading.Event) -> bool:
+        """Returns when the connection must end: whether it was to, and did not break."""
+        since: float | None = None
+        while not stop.wait(_LOOK_SECONDS):
+            if self.is_over():
+                return True
+            if self.node.status is not None or done.is_set():
+                return False
+            reason = self.device.obstacle(begins=not self.executor.is_busy)
+            self.waits(reason)
+            if reason is None:
+                since = None
+                continue
+            since = time.monotonic() if since is None else since
+            if not self._finishes(time.monotonic() - since):
+                return True
+        return True
+
+    def _finishes(self, seconds: float) -> bool:
+        """Whether something that was begun is not done, so long after nothing new may be begun."""
+        if self.executor.is_busy:
+            return True
+        last = self.executor.since_answer()
+        if last is not None and last < _SEND_SECONDS and seconds < 5 * _SEND_SECONDS:
+            return True
+        return seconds < _FINISH_SECONDS and self.device.is_in_session(within=_FINISH_SECONDS)
+
+
+def _departure(profile: Profile, vault: Vault, settings: ServerSettings) -> str | None:
+    with suppress(VaultError):  # then it is an obstacle
+        return departure(profile, vault, settings)
+    return None
 
 
 def _limit_threads(profile: Profile) -> None:
@@ -104,68 +183,3 @@ def _limit_threads(profile: Profile) -> None:
             import torch
 
             torch.set_num_threads(threads)
-
-
-def _supervise(
-    arguments: list[str],
-    place: Path,
-    stop: threading.Event,
-    obstacle: Callable[[], str | None],
-    waits: Callable[[str | None], None],
-) -> None:
-    failures = 0
-    while not stop.is_set():
-        reason = obstacle()
-        waits(reason)
-        if reason is not None:
-            stop.wait(_LOOK_SECONDS)
-            continue
-        begun = time.monotonic()
-        with _process(arguments, place) as node:
-            while node.poll() is None and not stop.is_set() and reason is None:
-                stop.wait(_LOOK_SECONDS)
-                reason = obstacle()
-        if stop.is_set() or reason is not None:
-            continue
-        failures = 0 if time.monotonic() - begun > _SETTLED_SECONDS else failures + 1
-        pause = _BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS)) - 1] if failures else _BACK_OFF_SECONDS[0]
-        _LOG.warning("the connection to the server ended (status %s): again in %.0f s", node.returncode, pause)
-        stop.wait(pause)
-
-
-@contextmanager
-def _process(arguments: list[str], place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {name: value for name, value in os.environ.items() if name != PASSPHRASE_VARIABLE}
-    environment |= {
-        "FLWR_HOME": str(place / "flower"),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    }
-    with (place / "node.log").open("ab") as log:
-        node = subprocess.Popen(  # noqa: S603
-            arguments, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            yield node
-        finally:
-            node.terminate()
-            try:
-                node.wait(timeout=_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                node.kill()
-                node.wait()
-
-
-def _command() -> str:
-    beside = Path(sys.executable).with_name("flower-supernode")
-    found = str(beside) if beside.is_file() else shutil.which("flower-supernode")
-    if found is None:
-        raise JoiningError("flower-supernode is not installed beside this Python: install Tacit again")
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import httpx
 from flwr.app import Context, Message
 from flwr.app.error import Error
 from flwr.clientapp import ClientApp
@@ -28,6 +30,7 @@ from flwr.supercore.interceptors import (
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supercore.retry import RetryInvoker, exponential
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
@@ -36,6 +39,9 @@ from shared.code_list import CodeList, CodeListError
 _LOG = logging.getLogger(__name__)
 _COMPONENT = "flwr-clientapp"
 _POLL_SECONDS = 0.5
+_ASK_SECONDS = 10.0  # a SuperNode on this machine that says nothing for so long has died
+_TASK_SECONDS = 30.0  # the same, of what may be large
+_MOST_TRIES = 3
 _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 
 
@@ -54,30 +60,52 @@ class LocalExecutor:
         """
         self._address = address
         self._app, self._code = app, code
-        self._tasks = self._client(SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods=_PROTECTED))
+        self._secret = secret
+        self._is_busy = False
+        self._last_answer: float | None = None
 
     def __repr__(self) -> str:
         return f"LocalExecutor({self._address})"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is being answered."""
+        return self._is_busy
+
+    def since_answer(self) -> float | None:
+        """Seconds since the last task was answered; None where none was."""
+        return None if self._last_answer is None else time.monotonic() - self._last_answer
 
     def run(self, stop: threading.Event, *, answered: Callable[[], None] = lambda: None) -> None:
         """Answers until told to stop. A SuperNode that does not answer is asked again.
 
         Args:
+            stop: holds at once while nothing is being answered, else when that is done.
             answered: called after each task.
         """
-        while not stop.is_set():
-            try:
-                found = self._tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
-            except Exception as error:  # whatever it is: the SuperNode is being restarted
-                _LOG.debug("the SuperNode gives no task (%s)", type(error).__name__)
-                stop.wait(_POLL_SECONDS)
-                continue
-            if found.HasField("task") and found.token:
-                self._answer(found.token)
-                answered()
-            else:
-                stop.wait(_POLL_SECONDS)
-        self._tasks.close()
+        auth = SuperExecAuthHttpInterceptor(master_secret=self._secret, protected_methods=_PROTECTED)
+        # Asked again by the loop and not by the call, which would not see `stop`.
+        tasks = self._client(auth, timeout=_ASK_SECONDS, tries=1)
+        try:
+            while not stop.is_set():
+                try:
+                    found = tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
+                except Exception as error:  # whatever it is: the SuperNode is being restarted
+                    _LOG.debug("the SuperNode gives no task (%s)", type(error).__name__)
+                    stop.wait(_POLL_SECONDS)
+                    continue
+                if found.HasField("task") and found.token and not stop.is_set():
+                    self._is_busy = True
+                    try:
+                        self._answer(found.token)
+                    finally:
+                        self._last_answer = time.monotonic()
+                        self._is_busy = False
+                    answered()
+                else:
+                    stop.wait(_POLL_SECONDS)
+        finally:
+            tasks.close()
 
     def _answer(self, token: str) -> None:
         client = self._client(RuntimeTokenHttpInterceptor(token))
@@ -124,15 +152,25 @@ class LocalExecutor:
                 reply_to=message,
             )
 
-    def _client(self, interceptor: ProtobufClientInterceptor) -> RuntimeHttpClient:
-        # Without Flower's retries, which go on for ever, deaf to whoever stops this, and interrupt the whole process
-        # where a task is unknown: a SuperNode that does not answer has died, and its task with it.
-        return RuntimeHttpClient.from_server_address(
-            server_address=self._address,
-            insecure=True,  # loopback
-            root_certificates=None,
-            interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
+    def _client(
+        self, interceptor: ProtobufClientInterceptor, *, timeout: float = _TASK_SECONDS, tries: int = _MOST_TRIES
+    ) -> RuntimeHttpClient:
+        # Not with Flower's retries, which go on for ever, deaf to whoever stops this, and interrupt the whole process
+        # where a task is unknown (401): that one's SuperNode has ended, and the task with it.
+        retries = RetryInvoker(
+            exponential, httpx.TransportError, max_tries=tries, max_time=timeout, should_giveup=_is_refused
         )
+        return RuntimeHttpClient(
+            f"http://{self._address}",  # loopback
+            interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
+            timeout=timeout,
+            retry_invoker=retries,
+        )
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether nobody listens any more."""
+    return isinstance(error, httpx.ConnectError)
 
 
 def _heartbeat_of(client: RuntimeHttpClient) -> Callable[[], bool]:

@@ -29,13 +29,14 @@ minimum_noise_multiplier = 0.5
 # Secure aggregation: under masks the server learns the sum of a cohort's updates and nothing else. It is worth as much
 # as the list of who is in the cohort, so say whose list you believe; until then such plans are declined.
 SECURE
-# When this device may work for others. What cannot be told of this machine counts as not allowed where it is asked for.
+# When this device may work for others: outside of it nothing is begun, and what was begun is finished. What cannot be
+# told of this machine counts as not allowed where it is asked for.
 [when]
 on_power = true                         # not on battery
 # hours = "22-7"                        # of the local clock
 # unmetered = true                      # needs NetworkManager to ask
 free_memory_gb = 1.0                    # that must be free before it begins
-# idle_load = 0.5                       # the machine's load for each core, above which it waits
+# idle_load = 0.5                       # the machine's load for each core, above which it begins nothing
 threads = 1                             # that training may use; 0 leaves it to PyTorch
 """
 _SECURE = """\

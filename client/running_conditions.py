@@ -5,8 +5,10 @@
     hours = "22-7"             # of the local clock; from the first to before the second
     unmetered = true           # not over a connection that is paid for by the byte
     free_memory_gb = 2.0       # that must be free before it begins
-    idle_load = 0.5            # the machine's load for each core, above which it waits
+    idle_load = 0.5            # the machine's load for each core, above which it begins nothing
     threads = 1                # that training may use; 0 leaves it to PyTorch
+
+Outside of it a device begins nothing, and finishes what it began.
 
 What cannot be told (no battery that is known, no NetworkManager to ask) counts as not allowed where it is asked for,
 but for a machine that has no battery at all: that is on power.
@@ -84,11 +86,13 @@ class RunningConditions:
             threads=threads,
         )
 
-    def obstacle(self, machine: Machine, now: datetime) -> str | None:
+    def obstacle(self, machine: Machine, now: datetime, *, begins: bool = True) -> str | None:
         """Why this is not the time; None where it is.
 
         Args:
             now: by the local clock.
+            begins: whether something is to begin; free memory and load, which are then its own doing, count for nothing
+                else.
         """
         if self.hours is not None and not _within(now.hour, self.hours):
             return f"it waits for the hours {self.hours[0]}-{self.hours[1]}"
@@ -96,6 +100,8 @@ class RunningConditions:
             return "it waits for power"
         if self.unmetered and machine.is_metered() is not False:
             return "it waits for a connection that is known not to be metered"
+        if not begins:
+            return None
         free = machine.free_memory_gb()
         if self.free_memory_gb and (free is None or free < self.free_memory_gb):
             return f"it waits for {self.free_memory_gb:g} GB of free memory"

@@ -121,6 +121,16 @@ class SecureSessions:
         """
         return self._guarded(lambda: self._answer(request))
 
+    def is_open(self, *, within: float) -> bool:
+        """Whether a session that said something in the last so many seconds has not said its last."""
+        try:
+            for file in self._directory.glob("*.session"):
+                if time.time() - file.stat().st_mtime < within and "reveal" not in self._read(file).answered:
+                    return True
+        except (OSError, SessionRefusedError):  # ended this moment, or never to be answered
+            return False
+        return False
+
     def _enter(self, request: TrainRequest, update: NDArray[np.float32]) -> bytes:
         terms, encoding = session_of(request, dimension=update.size)
         file = self._file(request.run, request.round_number, request.attempt)

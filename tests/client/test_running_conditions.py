@@ -58,6 +58,8 @@ def test_all_that_is_asked_for_must_be_there() -> None:
     ):
         assert said in str(conditions.obstacle(changed, NOON))
     assert "8-20" in str(conditions.obstacle(Told(), NOON.replace(hour=20)))
+    assert conditions.obstacle(Told(memory=0.1, busy=4.0), NOON, begins=False) is None
+    assert "power" in str(conditions.obstacle(Told(power=False), NOON, begins=False))
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,18 @@ def test_the_update_is_nowhere_once_it_was_masked_and_no_secret_once_all_is_over
     assert not after.secrets.sealed
 
 
+def test_a_session_is_open_until_its_last_word_or_until_it_has_been_silent_for_long(tmp_path: Path) -> None:
+    assert not _sessions(tmp_path, 1).is_open(within=60.0)
+    _, _, asked = _run(tmp_path)
+    sessions = _sessions(tmp_path, 1)
+    assert sessions.is_open(within=60.0)
+    file = tmp_path / "1" / f"{RUN}-1-1.session"
+    os.utime(file, (file.stat().st_mtime - 61,) * 2)
+    assert not sessions.is_open(within=60.0)
+    sessions.answer(asked[-1])
+    assert not sessions.is_open(within=60.0)
+
+
 def test_a_simulated_device_leaves_no_file(tmp_path: Path) -> None:
     _, _, asked = _run(tmp_path)
     sessions = SecureSessions(
