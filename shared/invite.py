@@ -2,8 +2,8 @@
 
 Nothing in it is secret, and everything in it is trust: whoever can change an invite on its way can put a server of
 their own in it. So two people compare its `fingerprint` by eye, over a channel that the sender of the invite does not
-control. The fingerprint covers who is trusted (address, authority, organiser, server) and not the code list, which
-expires and is signed by itself.
+control. The fingerprint covers who is trusted (address, authority, organiser, server) and whether there is a code list,
+but not what is on it, which expires and is signed by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEYS = {"format", "server", "authority", "organiser", "server_key", "code_list"
 _REQUIRED = _KEYS - {"code_list"}
 _LARGEST = 32768
 _LARGEST_AUTHORITY = 8192
-_DOMAIN = b"tacit/invite/1\0"
+_DOMAIN = b"tacit/invite/2\0"
 _GROUPS, _GROUP_SIZE = 8, 4
 # Crockford's base 32: no I, L, O and U, which look or sound like others.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -73,8 +73,9 @@ class Invite:
             raise InviteError("code_list: is another organiser's")
 
     def fingerprint(self) -> str:
-        """Eight groups of four letters and digits: 160 bits of SHA-256 over who is trusted."""
-        said = [self.server, self._certificate().hex(), self.organiser, self.server_key]
+        """Eight groups of four letters and digits: 160 bits of SHA-256 over who is trusted, and for any code or not."""
+        has_list = self.code_list is not None
+        said = [self.server, self._certificate().hex(), self.organiser, self.server_key, has_list]
         digest = hashlib.sha256(_DOMAIN + json.dumps(said, separators=(",", ":")).encode("ascii")).digest()
         letters = base64.b32encode(digest[: _GROUPS * _GROUP_SIZE * 5 // 8]).decode("ascii")
         letters = letters.translate(str.maketrans(_PLAIN, _ALPHABET))

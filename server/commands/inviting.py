@@ -24,7 +24,8 @@ def invite(
     """Write an invite: what a device must know to join. The same for all devices, and nothing in it is secret.
 
     Standard output is the invite in one line. Read its fingerprint to whoever joins, over the telephone say: an invite
-    that somebody has changed on its way shows another.
+    that somebody has changed on its way shows another. It stays the same when the code list is a newer one, and is
+    another where there is none.
     """
     from server.deployment.directory import ServerDirectory
     from server.whole_files import write_whole

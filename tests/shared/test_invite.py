@@ -49,12 +49,14 @@ def test_the_fingerprint_can_be_read_aloud_and_covers_who_is_trusted(tmp_path: P
         replace(made, authority=authority(tmp_path, "b")),
         replace(made, organiser=SigningKey.generate().public, code_list=None),
         replace(made, server_key=SigningKey.generate().public),
+        replace(made, code_list=None),  # nobody takes the list away unseen
     ]
 
     assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}( [0-9A-HJKMNP-TV-Z]{4}){7}", made.fingerprint())
     assert made.fingerprint() not in {other.fingerprint() for other in others}
-    # The list expires, and is signed by itself; white space in PEM means nothing.
-    assert replace(made, code_list=None).fingerprint() == made.fingerprint()
+    # What is on the list expires, and is signed by itself; white space in PEM means nothing.
+    newer = sign_code_list(ORGANISER, ["22" * 32], version=2, expires=2_000_000_000)
+    assert replace(made, code_list=newer).fingerprint() == made.fingerprint()
     assert replace(made, authority=made.authority + "\n").fingerprint() == made.fingerprint()
 
 
