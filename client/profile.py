@@ -6,6 +6,7 @@ TACIT_HOME/             by default ~/.tacit, mode 0700
   state/                the device's keys, what it answered, adapters (sealed under a key from the vault)
   state-ledger/         the privacy ledger, which is never set back
   policy.toml           what may leave (`client.privacy_policy`); without it nothing does
+  server.toml           who is joined; code-lists/, authorities/, servers/: who was (`client.invitation`)
   serve.token           what a front end must show (`tacit serve`)
 """
 
@@ -138,6 +139,6 @@ class Profile:
 
 
 def default_home() -> Path:
-    """`TACIT_HOME`, or `~/.tacit`."""
+    """`TACIT_HOME`, or `~/.tacit`; absolute, since what is written down of it is read elsewhere."""
     named = os.environ.get(HOME_VARIABLE)
-    return Path(named).expanduser() if named else Path.home() / ".tacit"
+    return Path(named).expanduser().absolute() if named else Path.home() / ".tacit"

@@ -24,6 +24,7 @@ __all__ = [
     "ModelConfig",
     "load_language_model",
     "packaged_directory",
+    "weight_bytes",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -100,6 +101,22 @@ def load_language_model(config: ModelConfig) -> LanguageModel:
     if quantization is None:
         model = model.to(device)
     return LanguageModel(name=public_name, model=model, tokenizer=tokenizer, chat_template=config.chat_template)
+
+
+def weight_bytes(config: ModelConfig) -> int:
+    """What a model's weights take in memory, by its shape: nothing of them is read.
+
+    Raises:
+        LanguageModelError: no such model, or it is out of reach.
+    """
+    source, _ = _locate(config.name)
+    with _loading(config.name, source), without_progress_bars():
+        shape = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+        held = shape.dtype if config.dtype == "auto" else getattr(torch, config.dtype)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(shape, dtype=held, trust_remote_code=False)
+    size: int = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    return size // 4 if config.load_in_4bit else size
 
 
 def _locate(name: str) -> tuple[str, str]:

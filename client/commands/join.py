@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ from client.commands.opening import asker, err, opened, out, told
 if TYPE_CHECKING:
     from client.profile import Profile
     from client.server_settings import ServerSettings
+    from client.vault.vault import Vault
     from shared.invite import Invite
 
 
@@ -44,14 +46,17 @@ def join(
     service: Annotated[
         bool, typer.Option("--service", help="Write a systemd user unit that takes part in the background, and end.")
     ] = False,
-    memory: Annotated[float, typer.Option(help="With --service: most GB of memory.", min=0.5)] = 4.0,
+    memory: Annotated[
+        float | None, typer.Option(help="With --service: most GB of memory; left out: what a round needs.", min=0.5)
+    ] = None,
     cpu: Annotated[int, typer.Option(help="With --service: most per cent of one core.", min=1)] = 100,
 ) -> None:
     """Take part: answer a server's rounds, as far as your policy allows, until Ctrl-C.
 
     Runs your own installed client, never what a server ships. What may leave, and when this device works for others, is
     in policy.toml of your profile; joining by an invite writes one to start from, which you should read.
-    `tacit privacy` shows what has been told. `tacit pause` and `tacit leave` hold at once, also while this runs.
+    `tacit privacy` shows what has been told. `tacit pause` and `tacit leave` hold at once, also while this runs: paused
+    it begins nothing, finishes what it began, and disconnects; left it disconnects and ends.
 
     Examples:
 
@@ -61,58 +66,48 @@ def join(
 
       tacit join --service
     """
-    from client.joining import JoiningError, take_part
+    from client.invitation import contradictions
+    from client.joining import take_part
     from client.profile import Profile, ProfileError
-    from client.server_settings import ServerSettings, ServerSettingsError
+    from client.server_settings import ServerSettingsError
+    from client.supernode import SuperNodeError
     from shared.code_list import CodeListError
     from shared.invite import InviteError
 
     with told():
         profile = Profile.load()
         try:
-            if server is None:
-                settings = ServerSettings.load(profile.server_file)
-                if settings is None:
-                    raise ProfileError("no server was joined yet: give an invite, as in `tacit join invite.json`")
-            else:
-                settings = _settings(profile, server, ca, number, node_key, fingerprint)
-        except (CodeListError, InviteError, ServerSettingsError) as error:
+            # Everything that may fail comes before the first file that is written.
+            invite = None if server is None else _invite(profile, server, fingerprint)
+            if invite is None and not profile.policy_file.exists():
+                raise ProfileError(
+                    f"nothing may leave without a policy: tacit policy init {profile.policy_file}, and read it"
+                )
+            limit = _service_memory(profile, memory) if service else None
+            with opened() as (_, vault):
+                if server is None:
+                    settings = _joined(profile, vault)
+                else:
+                    had_policy = profile.policy_file.exists()
+                    settings = _join(profile, server, invite, ca, number, node_key)
+                    vault.taking_part.decide("on")
+                    if not had_policy:
+                        out.print(
+                            f"a policy to start from was written: read {profile.policy_file}",
+                            markup=False, highlight=False,
+                        )  # fmt: skip
+                    organiser = settings.organiser if invite is None else invite.organiser
+                    for warning in contradictions(profile, server_key=settings.server_key, organiser=organiser):
+                        err.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+                if limit is not None:
+                    _write_service(profile, limit, cpu)
+                    return
+                over, count = _take_part(profile, vault, settings, take_part)
+        except (CodeListError, InviteError, ServerSettingsError, SuperNodeError) as error:
             raise ProfileError(str(error)) from None
-        if not profile.policy_file.exists():
-            raise ProfileError(
-                f"nothing may leave without a policy: tacit policy init {profile.policy_file}, and read it"
-            )
-        if service:
-            _write_service(profile, memory, cpu)
-            return
-        with opened() as (_, vault):
-            settings.write(profile.server_file)
-            if server is not None:
-                vault.taking_part.decide("on")
-            stop = threading.Event()
-            _stop_on_signals(stop)
-            count, why = 0, ""
-
-            def show() -> None:
-                doing = f"waiting: {why}" if why else f"taking part in {settings.address}"
-                status.update(f"{doing}; {count} messages answered. Ctrl-C stops")
-
-            def answered() -> None:
-                nonlocal count
-                count += 1
-                show()
-
-            def waits(reason: str | None) -> None:
-                nonlocal why
-                why = reason or ""
-                show()
-
-            with err.status(f"taking part in {settings.address}. Ctrl-C stops") as status:
-                try:
-                    take_part(profile, vault, settings, stop, answered=answered, waits=waits)
-                except JoiningError as error:
-                    raise ProfileError(str(error)) from None
-            out.print(f"stopped; {count} messages were answered. `tacit leave` leaves for good", highlight=False)
+        out.print(
+            f"stopped; {count} messages were answered. {over or '`tacit leave` leaves for good'}", highlight=False
+        )
 
 
 def card(
@@ -172,29 +167,75 @@ def _stop_on_signals(stop: threading.Event) -> None:
         signal.signal(name, ask)
 
 
-def _settings(
-    profile: Profile, server: str, ca: Path | None, number: int, node_key: Path | None, fingerprint: str | None
-) -> ServerSettings:
-    """Of an invite, whose fingerprint is compared, or of an address. Raises: InviteError, CodeListError."""
-    from client.invitation import accept
-    from client.node_key import node_key_file
-    from client.server_settings import ServerSettings
+def _take_part(
+    profile: Profile, vault: Vault, settings: ServerSettings, take_part: Callable[..., str | None]
+) -> tuple[str | None, int]:
+    """Until it is stopped; why it ended by itself, and how many messages were answered."""
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    count, why = 0, ""
+
+    def show() -> None:
+        doing = f"begins nothing: {why}" if why else f"taking part in {settings.address}"
+        status.update(f"{doing}; {count} messages answered. Ctrl-C stops")
+
+    def answered() -> None:
+        nonlocal count
+        count += 1
+        show()
+
+    def waits(reason: str | None) -> None:
+        nonlocal why
+        why = reason or ""
+        show()
+
+    with err.status(f"taking part in {settings.address}. Ctrl-C stops") as status:
+        over = take_part(profile, vault, settings, stop, answered=answered, waits=waits)
+    return over, count
+
+
+def _invite(profile: Profile, server: str, fingerprint: str | None) -> Invite | None:
+    """One that can be accepted, its fingerprint compared; None for an address. Raises: InviteError, CodeListError."""
+    from client.invitation import check_invite
     from shared.invite import PREFIX, Invite
 
     path = Path(server)
     if not server.startswith(PREFIX) and not path.is_file():
-        return ServerSettings.parse(
-            server,
-            root_certificates=None if ca is None else ca.absolute(),
-            number=number,
-            node_key=None if node_key is None else node_key.absolute(),
-        )
+        return None
     invite = Invite.parse(server if server.startswith(PREFIX) else path.read_text(encoding="utf-8"))
     _compare(invite, fingerprint)
-    had_policy = profile.policy_file.exists()
-    settings = accept(profile, invite, number=number, node_key=node_key_file(profile.state_directory))
-    if not had_policy:
-        out.print(f"a policy to start from was written: read {profile.policy_file}", markup=False, highlight=False)
+    check_invite(profile, invite)
+    return invite
+
+
+def _joined(profile: Profile, vault: Vault) -> ServerSettings:
+    """Who was joined before. Raises: ProfileError, ServerSettingsError."""
+    from client.profile import ProfileError
+    from client.server_settings import ServerSettings
+
+    settings = ServerSettings.load(profile.server_file)
+    if settings is None or vault.taking_part.state() == "left":
+        raise ProfileError("no server was joined yet: give an invite, as in `tacit join invite.json`")
+    return settings
+
+
+def _join(
+    profile: Profile, server: str, invite: Invite | None, ca: Path | None, number: int, node_key: Path | None
+) -> ServerSettings:
+    """Writes who is joined. Raises: ServerSettingsError, CodeListError, DeviceError, OSError."""
+    from client.invitation import accept, settings_of_address
+    from client.node_key import node_key_file
+
+    if invite is not None:
+        return accept(profile, invite, number=number, node_key=node_key_file(profile.state_directory))
+    settings = settings_of_address(
+        profile,
+        server,
+        root_certificates=None if ca is None else ca.absolute(),
+        number=number,
+        node_key=None if node_key is None else node_key.absolute(),
+    )
+    settings.write(profile.server_file)
     return settings
 
 
@@ -213,16 +254,31 @@ def _compare(invite: Invite, fingerprint: str | None) -> None:
         raise ProfileError("nobody was joined: an invite that cannot be compared may be anybody's")
 
 
-def _write_service(profile: Profile, memory: float, cpu: int) -> None:
+def _service_memory(profile: Profile, memory: float | None) -> float:
+    """How much a service may have, in GB. Raises: ProfileError: there can be none, or it would be too little."""
     from client.profile import ProfileError
-    from client.service_unit import UNIT, unit_file, unit_text
+    from client.service_unit import has_systemd, memory_need_gb
     from client.vault.keys import Passphrase
     from client.vault.vault import Vault
+    from shared.language_model import weight_bytes
 
+    if not has_systemd():
+        raise ProfileError("this system has no systemd, for which --service writes: leave `tacit join` running instead")
     if Vault.kind(profile.vault_directory) == Passphrase.kind:
         raise ProfileError(
             "nobody is there to type a passphrase in the background: begin a profile with --keyring or --key-file"
         )
+    need = memory_need_gb(weight_bytes(profile.settings.model))
+    if memory is not None and memory < need:
+        raise ProfileError(
+            f"a round with {profile.settings.model.name} may need {need} GB: give --memory {need} or more"
+        )
+    return need if memory is None else memory
+
+
+def _write_service(profile: Profile, memory: float, cpu: int) -> None:
+    from client.service_unit import UNIT, unit_file, unit_text
+
     path = unit_file(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(unit_text(profile, memory_gb=memory, cpu_percent=cpu), encoding="utf-8")
