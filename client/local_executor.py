@@ -160,12 +160,16 @@ class LocalExecutor:
         retries = RetryInvoker(
             exponential, httpx.TransportError, max_tries=tries, max_time=timeout, should_giveup=_is_refused
         )
-        return RuntimeHttpClient(
+        client = RuntimeHttpClient(
             f"http://{self._address}",  # loopback
             interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
             timeout=timeout,
             retry_invoker=retries,
         )
+        # Nor with a proxy of the environment's, which would see every answer before it is encrypted.
+        client.close()
+        client._client = httpx.Client(timeout=timeout, trust_env=False)
+        return client
 
 
 def _is_refused(error: Exception) -> bool:

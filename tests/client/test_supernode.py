@@ -209,6 +209,27 @@ def test_a_task_of_a_node_that_has_ended_is_dropped_quietly() -> None:
     assert interrupted == []
 
 
+def test_no_proxy_of_the_environments_hears_what_the_node_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    class Hears(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with listening(Hears) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        LocalExecutor("127.0.0.1:9", secret=bytes(32), app=ClientApp())._answer("a token")
+    assert heard == []
+
+
 def test_a_paused_device_has_no_connection_and_can_be_stopped(stand_in: StandIn, profile: Profile) -> None:
     with joined(profile) as (running, vault):
         eventually(lambda: len(stand_in.asked()) > 0)
