@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from client.device import DeviceError
+from client.export import unfinished_exports
 from client.privacy_ledger import LedgerError, PrivacyLedger
 from client.privacy_policy import PolicyError, PrivacyPolicy
-from client.profile import Profile
+from client.profile import Profile, ProfileError
 from client.server_settings import ServerSettings, ServerSettingsError
 from client.vault.consents import CONSENT_SOURCES
 from client.vault.errors import VaultError
+from client.vault.leftovers import leftovers
 from client.vault.vault import Vault
 
 Verdict = Literal["ok", "look", "wrong"]
@@ -41,7 +46,10 @@ class Finding:
 
 
 def examine(profile: Profile, open_vault: Callable[[], Vault], *, load_model: bool = True) -> Iterator[Finding]:
-    """Everything that can be looked at from here, one after the other; nothing is changed.
+    """Everything that can be looked at from here, one after the other.
+
+    Nothing is changed, but what opening a vault does: one of an older version is brought to this one's schema, and a
+    change of keys that was killed is finished.
 
     Args:
         open_vault: opens the profile's; what it raises is a finding.
@@ -52,7 +60,7 @@ def examine(profile: Profile, open_vault: Callable[[], Vault], *, load_model: bo
     try:
         vault = open_vault()
         yield Finding(what="key", verdict="ok", said=f"the vault opens ({Vault.kind(profile.vault_directory)})")
-    except VaultError as error:
+    except (ProfileError, VaultError) as error:
         yield Finding(
             what="key", verdict="wrong", said=str(error),
             do="check the passphrase, keyring or key file; or restore a backup: tacit vault restore",
@@ -62,6 +70,7 @@ def examine(profile: Profile, open_vault: Callable[[], Vault], *, load_model: bo
             yield _vault(vault)
             yield _adapter(profile, vault)
             yield _taking_part(vault)
+    yield _unfinished(profile)
     if load_model:
         yield _model(profile)
     yield _disk(profile)
@@ -95,6 +104,23 @@ def _vault(vault: Vault) -> Finding:
     return Finding(
         what="vault", verdict="ok", said=f"whole: {len(vault.conversations)} conversations, {len(vault.pairs)} pairs"
     )
+
+
+def _unfinished(profile: Profile) -> Finding:
+    """Where exports are made is not known: looked at are the current directory, and that of the profile."""
+    left: list[Path] = []
+    with suppress(OSError):
+        left += leftovers(profile.vault_directory)
+    for place in (Path(), profile.home.absolute().parent):
+        with suppress(OSError):
+            left += unfinished_exports(place.absolute())
+    if left:
+        return Finding(
+            what="leftovers", verdict="look",
+            said=f"begun and killed, and may be read: {', '.join(sorted({str(path) for path in left}))}",
+            do="remove them, if no `tacit vault restore` or `tacit export` is running",
+        )  # fmt: skip
+    return Finding(what="leftovers", verdict="ok", said="none here")
 
 
 def _adapter(profile: Profile, vault: Vault) -> Finding:
@@ -163,15 +189,22 @@ def _disk(profile: Profile) -> Finding:
 
 def _clock(profile: Profile) -> Finding:
     now = datetime.now(UTC)
-    newest = max(
-        (path.stat().st_mtime for path in profile.home.rglob("*") if path.is_file()), default=0.0
-    )  # what was written after now was written under another clock
+    # What was written after now was written under another clock.
+    newest = max((_written_at(path) for path in profile.home.rglob("*")), default=0.0)
     if now < _EARLIEST or newest > now.timestamp() + 60:
         return Finding(
             what="clock", verdict="wrong", said=f"it says {now:%Y-%m-%d %H:%M} UTC, which cannot be",
             do="set it: a server refuses a device whose clock is more than five minutes off",
         )  # fmt: skip
     return Finding(what="clock", verdict="ok", said=f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _written_at(path: Path) -> float:
+    try:
+        found = path.stat()
+    except OSError:  # it is gone meanwhile
+        return 0.0
+    return found.st_mtime if stat.S_ISREG(found.st_mode) else 0.0
 
 
 def _policy(profile: Profile) -> Finding:

@@ -36,13 +36,20 @@ def destroy_profile(profile: Profile) -> tuple[Path, ...]:
         if trained.is_dir():
             shutil.rmtree(trained)
     erase(profile.token_file)
-    for file in (profile.server_file, profile.home / "profile.toml"):
+    for file in (profile.server_file, profile.home / "profile.toml", *_unfinished(profile.home)):
         file.unlink(missing_ok=True)
     with suppress(OSError):  # something of another program's
         profile.vault_directory.rmdir()
     with suppress(OSError):  # of a device that was never asked
         profile.state_directory.rmdir()
     return tuple(path for path in (profile.state_directory, profile.ledger_directory) if path.is_dir())
+
+
+def _unfinished(home: Path) -> tuple[Path, ...]:
+    """What a killed writing of these files, and a killed `tacit serve --open`, left."""
+    patterns = (*(f".{name}.????????" for name in ("profile.toml", "server.toml", "serve.token", "open-page.html")),
+                "open-page.html")  # fmt: skip
+    return tuple(path for pattern in patterns for path in home.glob(pattern) if path.is_file())
 
 
 def _unlocker(profile: Profile) -> Unlocker | None:

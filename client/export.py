@@ -11,6 +11,8 @@ adapter/              the adapter that answers, as PEFT reads it (with `adapters
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,6 +26,8 @@ from client.vault.vault import Vault
 from shared.preference_lines import PreferenceLine, format_preference_line
 from shared.private_files import sync, write_private
 
+_MADE_IN = "export"
+
 
 class ExportError(RuntimeError):
     """There is something where the export was to be made."""
@@ -33,6 +37,8 @@ def export_all(
     profile: Profile, vault: Vault, directory: Path, *, save_adapter: Callable[[Path], None] | None = None
 ) -> dict[str, int]:
     """Writes a new directory that only its owner may read, whole or not at all.
+
+    What an export to this place that was killed has left is removed.
 
     Args:
         save_adapter: writes the adapter into a directory; None leaves it out.
@@ -47,8 +53,10 @@ def export_all(
     if directory.exists() or directory.is_symlink():
         raise ExportError(f"{directory} is there already: name a new directory")
     directory.parent.mkdir(parents=True, exist_ok=True)
+    for left in unfinished_exports(directory.parent, directory.name):
+        shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:  # mode 0700
-        made = Path(name) / "export"
+        made = Path(name) / _MADE_IN
         made.mkdir(mode=0o700)
         counts = {
             "conversations.jsonl": _write(made / "conversations.jsonl", map(format_conversation, vault.conversations)),
@@ -74,6 +82,27 @@ def export_all(
         made.rename(directory)
         sync(directory.parent)
     return counts
+
+
+def unfinished_exports(place: Path, name: str | None = None) -> tuple[Path, ...]:
+    """Directories that exports left when they were killed: plain text, which nothing else finds.
+
+    Args:
+        place: where they were to be made.
+        name: of the one that was to be made; None is any.
+
+    Raises:
+        OSError: the place cannot be read.
+    """
+    wanted = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[a-z0-9_]{{8}}")
+    return tuple(
+        path
+        for path in sorted(place.iterdir())
+        if wanted.fullmatch(path.name)
+        and not path.is_symlink()
+        and (path / _MADE_IN).is_dir()
+        and [one.name for one in path.iterdir()] == [_MADE_IN]
+    )
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> int:

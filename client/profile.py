@@ -20,6 +20,9 @@ from pathlib import Path
 import tomli_w
 
 from client.device import default_ledger_directory
+from client.vault.backup import restore
+from client.vault.errors import VaultLockedError
+from client.vault.header import HEADER_FILE
 from client.vault.keys import Unlocker
 from client.vault.vault import Vault
 from shared.language_model import ModelConfig
@@ -83,12 +86,19 @@ class Profile:
         return self.home / "serve.token"
 
     @classmethod
-    def create(cls, home: Path, settings: ProfileSettings, unlocker: Unlocker) -> Profile:
-        """A new profile with an empty vault.
+    def create(
+        cls, home: Path, settings: ProfileSettings, unlocker: Unlocker, *, backup: tuple[Path, str] | None = None
+    ) -> Profile:
+        """A new profile with an empty vault, or with one from a backup.
+
+        A making that was killed is finished: its vault, which holds nothing, is taken over.
+
+        Args:
+            backup: the file, and its passphrase.
 
         Raises:
-            ProfileError: there is one already.
-            VaultError: see `Vault.create`.
+            ProfileError: there is one already, or a vault without a profile that holds something or does not open.
+            VaultError: see `Vault.create` and `client.vault.backup.restore`.
             OSError: the directory cannot be written.
         """
         if (home / _FILE).exists():
@@ -97,10 +107,43 @@ class Profile:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)
         profile.state_directory.mkdir(exist_ok=True, mode=0o700)
-        Vault.create(profile.vault_directory, unlocker).close()
+        is_there = profile._has_vault_of_nothing(unlocker)
+        if backup is not None:
+            profile._restore(*backup, unlocker, replaces=is_there)
+            return profile
+        if not is_there:
+            Vault.create(profile.vault_directory, unlocker).close()
         # Last: a making that was killed before is no profile, and is begun anew.
         profile.write()
         return profile
+
+    def _has_vault_of_nothing(self, unlocker: Unlocker) -> bool:
+        """Whether a making was killed after its vault was made. Raises: ProfileError."""
+        if not (self.vault_directory / HEADER_FILE).exists():
+            return False
+        try:
+            with Vault.open(self.vault_directory, unlocker) as vault:
+                holds_nothing = vault.holds_nothing()
+        except VaultLockedError:
+            raise ProfileError(
+                f"{self.vault_directory} holds a vault that has no profile, and this does not open it: give what was "
+                "chosen when it was made, or move that directory away"
+            ) from None
+        if not holds_nothing:
+            raise ProfileError(
+                f"{self.vault_directory} holds a vault with conversations that has no profile: put {_FILE} back beside "
+                "it (`format = 1` and `[model]`), or move that directory away"
+            )
+        return True
+
+    def _restore(self, path: Path, passphrase: str, unlocker: Unlocker, *, replaces: bool) -> None:
+        # First: a making that is killed is a profile without a vault, into which the backup can be restored.
+        self.write()
+        try:
+            restore(path, self.vault_directory, passphrase, unlocker=unlocker, replaces=replaces)
+        except BaseException:
+            (self.home / _FILE).unlink(missing_ok=True)
+            raise
 
     def write(self) -> None:
         """Writes the settings, whole or not at all. Raises: OSError."""

@@ -53,6 +53,18 @@ def given_passphrase(ask: AskPassphrase | None, what: str) -> str:
     return ask(what)
 
 
+def new_passphrase(ask: AskPassphrase | None, what: str) -> str:
+    """The environment's passphrase, or one that a person types twice.
+
+    Raises:
+        UnlockerError: there is none, the two differ, or nobody can be asked.
+    """
+    first = given_passphrase(ask, what)
+    if ask is not None and not os.environ.get(PASSPHRASE_VARIABLE) and ask("Again") != first:
+        raise UnlockerError("the two passphrases differ")
+    return first
+
+
 def open_vault(profile: Profile, ask: AskPassphrase | None = None) -> Vault:
     """The profile's vault, open. Raises: as `unlocker_of` and `Vault.open`."""
     return Vault.open(profile.vault_directory, unlocker_of(profile, ask))

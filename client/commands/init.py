@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from client.commands.opening import asker, err, out, told
+from client.commands.vault import RESTORED, backup_passphrase
 
 if TYPE_CHECKING:
     from client.vault.keys import Unlocker
@@ -24,6 +24,9 @@ def init(
     key_file: Annotated[
         Path | None, typer.Option(help="Keep the key in this file, for devices where nobody types. On another disk.")
     ] = None,
+    from_backup: Annotated[
+        Path | None, typer.Option(help="Begin with what this backup holds (`tacit vault backup`), as on a new device.")
+    ] = None,
 ) -> None:
     """Make your profile: an encrypted vault for your conversations, and a model that answers you.
 
@@ -38,6 +41,8 @@ def init(
       tacit init --model Qwen/Qwen2.5-0.5B-Instruct --keyring
 
       TACIT_HOME=/srv/tacit tacit init --key-file /media/usb/tacit.key
+
+      tacit init --from-backup /media/usb/tacit.backup
     """
     from client.profile import Profile, ProfileSettings, default_home
     from shared.language_model import PACKAGED_MODEL, ModelConfig, load_language_model
@@ -49,15 +54,18 @@ def init(
         home = default_home()
         with err.status("loading the model"):
             loaded = load_language_model(config)
+        backup = None if from_backup is None else (from_backup, backup_passphrase(twice=False))
         unlocker = _unlocker(keyring=keyring, key_file=key_file)
         settings = ProfileSettings(model=config, key_file=None if key_file is None else key_file.absolute())
-        profile = Profile.create(home, settings, unlocker)
+        profile = Profile.create(home, settings, unlocker, backup=backup)
         out.print(
             f"profile: {profile.home}; opened by {unlocker.kind}; answers: {loaded.name} "
             f"({loaded.parameter_count():,} weights)",
             markup=False,
             highlight=False,
         )
+        if backup is not None:
+            out.print(RESTORED, markup=False)
         out.print(
             "next: `tacit chat` to talk, `tacit import` for your old chats, `tacit serve` for a page", markup=False
         )
@@ -71,8 +79,7 @@ def _spelled(model: str, packaged: str) -> str:
 
 
 def _unlocker(*, keyring: bool, key_file: Path | None) -> Unlocker:
-    from client.unlocking import PASSPHRASE_VARIABLE, given_passphrase
-    from client.vault.errors import UnlockerError
+    from client.unlocking import new_passphrase
     from client.vault.keys import KeyFile, OsKeyring, Passphrase
 
     if keyring and key_file is not None:
@@ -81,8 +88,4 @@ def _unlocker(*, keyring: bool, key_file: Path | None) -> Unlocker:
         return OsKeyring()
     if key_file is not None:
         return KeyFile(key_file.absolute())
-    ask = asker()
-    first = given_passphrase(ask, "A passphrase for your vault (there is no way to recover it)")
-    if ask is not None and not os.environ.get(PASSPHRASE_VARIABLE) and ask("Again") != first:
-        raise UnlockerError("the two passphrases differ: nothing was made")
-    return Passphrase(first)
+    return Passphrase(new_passphrase(asker(), "A passphrase for your vault (there is no way to recover it)"))

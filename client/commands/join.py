@@ -79,6 +79,8 @@ def join(
         try:
             # Everything that may fail comes before the first file that is written.
             invite = None if server is None else _invite(profile, server, fingerprint)
+            if server is None and not profile.server_file.exists():
+                raise ProfileError("no server was joined yet: give an invite, as in `tacit join invite.json`")
             if invite is None and not profile.policy_file.exists():
                 raise ProfileError(
                     f"nothing may leave without a policy: tacit policy init {profile.policy_file}, and read it"
@@ -138,7 +140,8 @@ def doctor(
 ) -> None:
     """Look at everything that may be wrong, and say what to do: key, vault, model, disk, clock, policy, ledger, server.
 
-    Changes nothing. Ends with status 1 if something is wrong.
+    Changes nothing but what every command does that opens the vault: one of an older version is brought to this
+    version's form, and a change of keys that was killed is finished. Ends with status 1 if something is wrong.
     """
     from client.doctor import examine
     from client.profile import Profile
@@ -215,7 +218,7 @@ def _joined(profile: Profile, vault: Vault) -> ServerSettings:
 
     settings = ServerSettings.load(profile.server_file)
     if settings is None or vault.taking_part.state() == "left":
-        raise ProfileError("no server was joined yet: give an invite, as in `tacit join invite.json`")
+        raise ProfileError("this device has left: give an invite to join again, as in `tacit join invite.json`")
     return settings
 
 

@@ -10,6 +10,7 @@ import typer
 from client.commands.opening import asker, err, opened, out, told
 
 if TYPE_CHECKING:
+    from client.profile import Profile
     from client.vault.keys import Unlocker
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+RESTORED = "restored; say anew what may be learned from (`tacit consent`), and `tacit resume` to take part"
 _BACKUP_PASSPHRASE = "TACIT_BACKUP_PASSPHRASE"  # noqa: S105 - its name
 
 
@@ -32,40 +34,58 @@ def backup(path: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
       tacit vault backup /media/usb/tacit.backup
     """
     with told("no backup was written"), opened() as (_, vault):
-        vault.back_up(path, _backup_passphrase(twice=True))
+        vault.back_up(path, backup_passphrase(twice=True))
         out.print(f"backup: {path}", markup=False, highlight=False)
 
 
 @app.command()
 def restore(path: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
-    """Bring a vault back from a backup, into a profile that has none.
+    """Bring a vault back from a backup, into a profile that has none or whose vault holds nothing yet.
 
     Nothing is learned from it and no server is answered before you say so again: consents are not restored, and what
-    you forgot or marked private since the backup is back. The ledger stays as it is.
+    you forgot or marked private since the backup is back. The ledger stays as it is. On a new device,
+    `tacit init --from-backup` does all at once.
 
     Example:
 
       tacit vault restore /media/usb/tacit.backup
     """
-    from client.profile import Profile, ProfileError
-    from client.unlocking import given_passphrase
+    from client.profile import Profile
     from client.vault.backup import restore as restore_backup
-    from client.vault.keys import KeyFile, Passphrase
     from client.vault.vault import Vault
 
     with told("nothing was restored"):
         profile = Profile.load()
-        if Vault.kind(profile.vault_directory) is not None:
-            raise ProfileError(f"there is a vault in {profile.vault_directory} already: it is not replaced")
-        said = _backup_passphrase(twice=False)
-        unlocker: Unlocker
-        if profile.settings.key_file is not None:
-            unlocker = KeyFile(profile.settings.key_file)
-        else:
-            unlocker = Passphrase(given_passphrase(asker(), "A passphrase for the vault"))
+        is_there = Vault.kind(profile.vault_directory) is not None
+        unlocker = _of_a_vault_of_nothing(profile) if is_there else _new_unlocker(profile)
+        said = backup_passphrase(twice=False)
         with err.status("restoring"):
-            restore_backup(path, profile.vault_directory, said, unlocker=unlocker)
-        out.print("restored; say anew what may be learned from (`tacit consent`), and `tacit resume` to take part")
+            restore_backup(path, profile.vault_directory, said, unlocker=unlocker, replaces=is_there)
+        out.print(RESTORED, markup=False)
+
+
+def _of_a_vault_of_nothing(profile: Profile) -> Unlocker:
+    """What opens the vault that is there, and will open the restored one. Raises: ProfileError: it holds something."""
+    from client.profile import ProfileError
+    from client.unlocking import unlocker_of
+    from client.vault.vault import Vault
+
+    unlocker = unlocker_of(profile, asker())
+    with Vault.open(profile.vault_directory, unlocker) as vault:
+        if not vault.holds_nothing():
+            raise ProfileError(
+                f"there is a vault in {profile.vault_directory} already that holds something: it is not replaced"
+            )
+    return unlocker
+
+
+def _new_unlocker(profile: Profile) -> Unlocker:
+    from client.unlocking import new_passphrase
+    from client.vault.keys import KeyFile, Passphrase
+
+    if profile.settings.key_file is not None:
+        return KeyFile(profile.settings.key_file)
+    return Passphrase(new_passphrase(asker(), "A passphrase for the vault"))
 
 
 @app.command()
@@ -110,7 +130,8 @@ def rotate() -> None:
         out.print("everything is under a new key")
 
 
-def _backup_passphrase(*, twice: bool) -> str:
+def backup_passphrase(*, twice: bool) -> str:
+    """Of a backup, from the environment or typed. Raises: UnlockerError."""
     import os
 
     from client.vault.errors import UnlockerError

@@ -27,6 +27,8 @@ from client.vault.database import DATABASE_FILE, Database, as_number, open_datab
 from client.vault.errors import BackupError, UnlockerError, VaultError, VaultExistsError, VaultStorageError
 from client.vault.header import HEADER_FILE, Header
 from client.vault.keys import Passphrase, Unlocker, new_data_key
+from client.vault.leftovers import remove_leftovers
+from client.vault.rotation import destroy_files
 from client.vault.schema import version
 from client.vault.scrypt import KEY_BYTES
 from client.vault.sealed_stream import seal, unseal
@@ -76,14 +78,17 @@ def back_up(database: Database, path: Path, passphrase: str) -> None:
         raise
 
 
-def restore(path: Path, into: Path, passphrase: str, *, unlocker: Unlocker | None = None) -> None:
+def restore(
+    path: Path, into: Path, passphrase: str, *, unlocker: Unlocker | None = None, replaces: bool = False
+) -> None:
     """Makes a vault of a backup: the directory is there and whole afterwards, or as it was before.
 
     Its data key is new, so that who has the backup cannot read what the vault is given later. It has no consents.
 
     Args:
-        into: the vault's directory; not there yet, or empty.
+        into: the vault's directory; not there yet, or empty. What a killed restore left there is removed.
         unlocker: what opens the vault; by default the backup's passphrase.
+        replaces: whether a vault in `into`, which its caller knows to hold nothing, is destroyed once this is whole.
 
     Raises:
         BackupError: wrong passphrase, or a backup that was cut or altered anywhere.
@@ -94,17 +99,26 @@ def restore(path: Path, into: Path, passphrase: str, *, unlocker: Unlocker | Non
     """
     unlocker = unlocker or Passphrase(passphrase)
     try:
-        if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        remove_leftovers(into)
+        if into.exists() and not replaces and (not into.is_dir() or any(into.iterdir())):
             raise VaultExistsError("a vault is restored into a directory that is empty or not there yet")
         into.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=into.parent, prefix=f".{into.name}.") as name:
             made = Path(name) / "vault"
             made.mkdir(mode=0o700)
             _rebuild(made / DATABASE_FILE, _unpack(path, made / DATABASE_FILE, passphrase), unlocker)
+            if replaces:
+                _make_room(into, Path(name) / "old")
             made.replace(into)
             sync(into.parent)
     except OSError:
         raise VaultStorageError from None
+
+
+def _make_room(directory: Path, aside: Path) -> None:
+    if directory.exists():
+        directory.replace(aside)
+        destroy_files(aside)
 
 
 def _content(key: bytes, database: BinaryIO) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from client.vault.errors import (
 )
 from client.vault.header import HEADER_FILE, NEXT_HEADER_FILE, Header
 from client.vault.keys import Unlocker, erase, new_data_key
+from client.vault.leftovers import remove_leftovers
 from client.vault.schema import migrate
 from shared.private_files import sync
 
@@ -143,6 +144,7 @@ def destroy_files(directory: Path, unlocker: Unlocker | None = None) -> None:
         header = Header.read(directory / HEADER_FILE)
     for name in (HEADER_FILE, NEXT_HEADER_FILE):
         erase(directory / name)
+    remove_leftovers(directory)
     if directory.exists():
         sync(directory)
     remove_database(directory)

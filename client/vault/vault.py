@@ -137,6 +137,13 @@ class Vault:
         self.beginnings.add(conversation_id, "forgotten")
         return forgetting.forget(self._database, conversation_id)
 
+    def holds_nothing(self) -> bool:
+        """Whether nothing was ever said here, nor decided that must outlast what was said."""
+        return not any(
+            self._database.execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608
+            for table in ("conversations", "pairs", "statements", "forgotten", "excluded_beginnings", "backups")
+        )
+
     def back_up(self, path: Path, passphrase: str) -> None:
         """Writes an encrypted backup (`client.vault.backup.back_up`)."""
         backup.back_up(self._database, path, passphrase)
