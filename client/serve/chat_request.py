@@ -192,7 +192,8 @@ def _whole(fields: Mapping[str, object], name: str, *, least: int = -(2**63)) ->
 
 def _number(fields: Mapping[str, object], name: str, default: float, *, least: float, most: float) -> float:
     value = fields.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # NaN is refused by its comparison; an integer may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value in (math.inf, -math.inf):
         _refuse(name, "must be a number")
     if not least <= value <= most:
         _refuse(name, f"must be between {least:g} and {most:g}")
