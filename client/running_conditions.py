@@ -28,6 +28,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from client.clean_environment import clean_environment
+
 _HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])")
 _GIGABYTE = 1e9
 _ASK_SECONDS = 5.0
@@ -146,7 +148,7 @@ class ThisMachine:
         try:
             said = subprocess.run(  # noqa: S603
                 [command, "--terse", "--fields", "GENERAL.METERED,GENERAL.STATE", "device", "show"],
-                capture_output=True, text=True, timeout=_ASK_SECONDS, check=True, env={**os.environ, "LC_ALL": "C"},
+                capture_output=True, text=True, timeout=_ASK_SECONDS, check=True, env={**clean_environment(), "LC_ALL": "C"},
             ).stdout  # fmt: skip
         except (OSError, subprocess.SubprocessError):
             return None

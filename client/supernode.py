@@ -7,7 +7,6 @@ first makes the child end, and the next one gets another port and another secret
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
@@ -17,8 +16,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from client.clean_environment import clean_environment
 from client.server_settings import ServerSettings
-from client.unlocking import PASSPHRASE_VARIABLE
 from shared.private_files import write_private
 
 _LOOPBACK = "127.0.0.1"
@@ -64,7 +63,7 @@ class SuperNode:
             arguments += ["--root-certificates", str(settings.root_certificates)]
         if settings.node_key is not None:
             arguments += ["--auth-supernode-private-key", str(settings.node_key)]
-        environment = {name: value for name, value in os.environ.items() if name != PASSPHRASE_VARIABLE}
+        environment = clean_environment()
         environment |= {
             "FLWR_HOME": str(place / "flower"),
             "FLWR_TELEMETRY_ENABLED": "0",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from client.clean_environment import PASSPHRASE_VARIABLE
 from client.profile import Profile, ProfileError
 from client.vault.errors import UnlockerError
 from client.vault.keys import KeyFile, OsKeyring, Passphrase, Unlocker
 from client.vault.vault import Vault
-
-PASSPHRASE_VARIABLE = "TACIT_PASSPHRASE"  # noqa: S105 - its name
 
 AskPassphrase = Callable[[str], str]
 """Given what to say, the passphrase that was typed."""

@@ -107,8 +107,12 @@ def _open(address: str, through: Path) -> None:
     """
     import webbrowser
 
+    from client.clean_environment import cleaned_environment
+
     goes_on = f'<meta http-equiv="refresh" content="0; url={address}">'
     page = f'<!doctype html><meta charset="utf-8">{goes_on}<title>Tacit</title>'
     write_private(through, [page.encode("ascii")])
-    if not webbrowser.open(through.as_uri()):
+    with cleaned_environment():
+        shown = webbrowser.open(through.as_uri())
+    if not shown:
         err.print("there is no browser to open: see --show-token", highlight=False)

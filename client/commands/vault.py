@@ -19,7 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 RESTORED = "restored; say anew what may be learned from (`tacit consent`), and `tacit resume` to take part"
-_BACKUP_PASSPHRASE = "TACIT_BACKUP_PASSPHRASE"  # noqa: S105 - its name
 
 
 @app.command()
@@ -134,14 +133,17 @@ def backup_passphrase(*, twice: bool) -> str:
     """Of a backup, from the environment or typed. Raises: UnlockerError."""
     import os
 
+    from client.clean_environment import BACKUP_PASSPHRASE_VARIABLE
     from client.vault.errors import UnlockerError
 
-    given = os.environ.get(_BACKUP_PASSPHRASE)
+    given = os.environ.get(BACKUP_PASSPHRASE_VARIABLE)
     if given:
         return given
     ask = asker()
     if ask is None:
-        raise UnlockerError(f"a passphrase for the backup is needed: set {_BACKUP_PASSPHRASE}, or use a terminal")
+        raise UnlockerError(
+            f"a passphrase for the backup is needed: set {BACKUP_PASSPHRASE_VARIABLE}, or use a terminal"
+        )
     said = ask("Passphrase of the backup")
     if twice and ask("Again") != said:
         raise UnlockerError("the two passphrases differ")

@@ -224,6 +224,7 @@ def test_serve_opens_the_page_without_showing_the_token_to_others(
     def browse(address: str) -> bool:
         file = Path(urllib.request.url2pathname(address.removeprefix("file://")))
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert not [name for name in os.environ if name.endswith("_PASSPHRASE")]
         opened.extend((address, file.read_text()))
         return True
 
