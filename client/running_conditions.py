@@ -148,7 +148,8 @@ class ThisMachine:
         try:
             said = subprocess.run(  # noqa: S603
                 [command, "--terse", "--fields", "GENERAL.METERED,GENERAL.STATE", "device", "show"],
-                capture_output=True, text=True, timeout=_ASK_SECONDS, check=True, env={**clean_environment(), "LC_ALL": "C"},
+                capture_output=True, text=True, timeout=_ASK_SECONDS, check=True,
+                env={**clean_environment(), "LC_ALL": "C"},
             ).stdout  # fmt: skip
         except (OSError, subprocess.SubprocessError):
             return None

@@ -10,10 +10,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from client.clean_environment import PASSPHRASE_VARIABLE
 from client.cli import app
 from client.conversation_files import write_conversations
 from client.profile import HOME_VARIABLE, Profile, ProfileSettings
-from client.unlocking import PASSPHRASE_VARIABLE, open_vault
+from client.unlocking import open_vault
 from client.vault.keys import Passphrase
 from client.vault.scrypt import ScryptParameters
 from client.vault.vault import Vault
