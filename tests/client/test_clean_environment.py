@@ -23,7 +23,7 @@ def test_a_child_is_given_all_but_passphrases() -> None:
     assert "secret" not in str(given)
     assert given["TACIT_HOME"] == "/somewhere"
     before = dict(os.environ)
-    with pytest.raises(RuntimeError, match="^clean$"), cleaned_environment():
+    with pytest.raises(RuntimeError, match=r"^clean$"), cleaned_environment():
         raise RuntimeError("secret" if "secret" in str(dict(os.environ)) else "clean")
     assert os.environ == before
 
