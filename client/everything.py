@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from client.invitation import KEPT_OF_INVITES
 from client.profile import Profile
 from client.vault.keys import KeyFile, OsKeyring, Unlocker, erase
 from client.vault.rotation import destroy_files
@@ -32,6 +33,7 @@ def destroy_profile(profile: Profile) -> tuple[Path, ...]:
         profile.state_directory / "personal",
         profile.state_directory / "answered",  # updates; a round that is asked again is declined from now on
         profile.ledger_directory / "sessions",  # an update that waits for its mask; the ledger knows of it
+        *(profile.home / name for name in KEPT_OF_INVITES),
     ):
         if trained.is_dir():
             shutil.rmtree(trained)

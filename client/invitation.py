@@ -20,6 +20,8 @@ from shared.code_list import CodeList, CodeListError
 from shared.invite import Invite
 from shared.private_files import write_private
 
+_LISTS, _AUTHORITIES, _SERVERS = KEPT_OF_INVITES = ("code-lists", "authorities", "servers")
+
 
 def check_invite(profile: Profile, invite: Invite) -> None:
     """Whether an invite can be accepted. Writes nothing.
@@ -50,7 +52,7 @@ def accept(profile: Profile, invite: Invite, *, number: int, node_key: Path) -> 
     if invite.code_list is not None:
         keep_code_list(profile, invite.code_list)
     pem = invite.authority.encode("ascii")
-    authority = profile.home / "authorities" / f"{hashlib.sha256(pem).hexdigest()}.pem"
+    authority = profile.home / _AUTHORITIES / f"{hashlib.sha256(pem).hexdigest()}.pem"
     _write(authority, pem)
     if not profile.policy_file.exists():
         text = policy_template(server=invite.server_key, organiser=invite.organiser)
@@ -172,12 +174,12 @@ def _check_version(profile: Profile, code_list: CodeList) -> None:
 
 
 def _list_file(profile: Profile, organiser: str) -> Path:
-    return profile.home / "code-lists" / f"{organiser}.json"
+    return profile.home / _LISTS / f"{organiser}.json"
 
 
 def _known_file(profile: Profile, settings: ServerSettings) -> Path:
     address = f"{settings.host.lower()}:{settings.port}"
-    return profile.home / "servers" / f"{hashlib.sha256(address.encode()).hexdigest()}.toml"
+    return profile.home / _SERVERS / f"{hashlib.sha256(address.encode()).hexdigest()}.toml"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -22,7 +22,8 @@ from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.supercore.task_identity import TaskIdentity
 
 from client.device import DeclinedError
-from client.invitation import accept, code_list_of, contradictions, keep_code_list, settings_of_address
+from client.everything import destroy_profile
+from client.invitation import KEPT_OF_INVITES, accept, code_list_of, contradictions, keep_code_list, settings_of_address
 from client.local_executor import LocalExecutor
 from client.node_key import device_card, node_key_file
 from client.privacy_policy import PrivacyPolicy
@@ -34,7 +35,9 @@ from shared.code_list import CodeList, CodeListError, sign_code_list
 from shared.device_card import DeviceCard
 from shared.invite import Invite
 from shared.language_model import ModelConfig, load_language_model, weight_bytes
+from shared.server_identity import ServerKey
 from shared.signing_key import SigningKey
+from tests.client.gated import request_of
 from tests.client.profiles import new_profile, opened, run, use_home
 
 ORGANISER, SERVER = SigningKey.generate(), SigningKey.generate()
@@ -213,6 +216,25 @@ def test_a_policy_that_declines_this_server_is_told_with_what_to_do(profile: Pro
     assert "not understood" in contradictions(profile, **both)[0]
 
 
+def test_what_is_kept_of_an_invite_goes_with_everything(profile: Profile) -> None:
+    joined(profile, invite(code_list()))
+    destroy_profile(profile)
+    assert not [path for path in profile.home.rglob("*") if path.is_file() and path.parent.name in KEPT_OF_INVITES]
+    assert not profile.server_file.exists()
+
+
+def test_requests_must_be_signed_by_the_server_that_was_joined(profile: Profile) -> None:
+    profile.policy_file.write_text('require = "none"\n')  # lets any server ask
+    profile.policy_file.chmod(0o600)
+    settings = joined(profile, invite())
+    with opened(profile) as vault:
+        gate = VaultDevice(profile, vault, server=settings).gate()
+        with pytest.raises(DeclinedError, match="not signed"):
+            gate.check(request_of())
+        with pytest.raises(DeclinedError, match="another server than the one that was joined"):
+            gate.check(ServerKey.generate().sign(request_of()))
+
+
 def test_code_that_is_not_on_the_list_is_declined_before_its_message_is_looked_at() -> None:
     asked: list[Message] = []
     app = ClientApp()
@@ -286,6 +308,10 @@ def test_a_service_needs_no_passphrase_and_is_bounded(
     assert not Profile.load().server_file.exists()
     assert "systemctl --user enable --now tacit.service" in run(*arguments)
     unit = (tmp_path / "config" / "systemd" / "user" / "tacit.service").read_text()
+    other = replace(sent, server_key=SigningKey.generate().public, server="b.example:443")
+    warned = run("join", other.to_line(), "--fingerprint", other.fingerprint(), "--service")
+    assert "lets other servers ask" in warned
+    assert other.server_key in warned
     assert unit == unit_text(Profile.load(), memory_gb=need, cpu_percent=100)
     assert f'Environment="TACIT_HOME={tmp_path}/a 100%% $home"' in unit
     assert f"ConditionPathExists={tmp_path}/a 100%% $home/server.toml" in unit
