@@ -12,10 +12,11 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal
 
+from client.assistant.persona_text import PersonaRead
 from client.vault.votes import VoteCounts, VoteOutcome
 from shared.conversation import Message
 
@@ -39,6 +40,7 @@ class Comparison:
         conversation_id: that it goes on from; None where it begins one.
         messages: what both replies answer, the request last.
         tuned, base: the replies.
+        persona: that both were written under.
         tuned_first: whether the tuned one is shown as "1".
     """
 
@@ -47,6 +49,7 @@ class Comparison:
     tuned: str
     base: str
     tuned_first: bool
+    persona: PersonaRead = field(default_factory=PersonaRead)
 
     def __repr__(self) -> str:
         return f"Comparison({len(self.messages)} messages)"
@@ -101,11 +104,22 @@ class Comparisons:
         return f"Comparisons({len(self)})"
 
     def make(
-        self, conversation_id: str | None, messages: tuple[Message, ...], *, tuned: str, base: str
+        self,
+        conversation_id: str | None,
+        messages: tuple[Message, ...],
+        *,
+        tuned: str,
+        base: str,
+        persona: PersonaRead | None = None,
     ) -> tuple[str, Comparison]:
         """Draws the order and keeps the comparison: (its id, which says nothing, the comparison)."""
         made = Comparison(
-            conversation_id=conversation_id, messages=messages, tuned=tuned, base=base, tuned_first=self._coin()
+            conversation_id=conversation_id,
+            messages=messages,
+            tuned=tuned,
+            base=base,
+            tuned_first=self._coin(),
+            persona=persona or PersonaRead(),
         )
         name = secrets.token_urlsafe(16)
         with self._lock:
@@ -162,10 +176,15 @@ class WinRate:
         low, high = wilson(share, votes)
         return cls(votes=votes, share=share, low=low, high=high)
 
-    def meaning(self) -> str:
-        """In one plain sentence."""
+    def meaning(self, *, from_user: bool) -> str:
+        """In one plain sentence.
+
+        Args:
+            from_user: whether what answers has learned from the user, and not from others alone.
+        """
         if self.low > 0.5:
-            return "You prefer the replies of the assistant that has learned from you; chance alone rarely looks so."
+            who = "has learned from you" if from_user else "has learned from others"
+            return f"You prefer the replies of the assistant that {who}; chance alone rarely looks so."
         if self.high < 0.5:
             return "You prefer the replies from before it learned: what it has learned does not serve you."
         return "These votes do not tell yet which one you prefer; more votes narrow the range."

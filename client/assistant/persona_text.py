@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from client.persona.statements import Statement
 from client.vault.vault import Vault
 from shared.causal_lm import LanguageModel
 
 
-def persona_text(vault: Vault, model: LanguageModel) -> str | None:
-    """What is stated of the user, within the tokens that a persona may have; None where nothing is known.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PersonaRead:
+    """The persona at one moment.
+
+    Attributes:
+        text: as a model reads it; None where nothing is known.
+        statements: that it is made of, and those that it has no room for.
+    """
+
+    text: str | None = None
+    statements: tuple[Statement, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PersonaRead({len(self.statements)} statements)"
+
+
+def read_persona(vault: Vault, model: LanguageModel) -> PersonaRead:
+    """What is stated of the user, within the tokens that a persona may have.
 
     Raises:
         VaultError: the vault does not answer.
@@ -16,4 +35,10 @@ def persona_text(vault: Vault, model: LanguageModel) -> str | None:
     def count(text: str) -> int:
         return len(model.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    return vault.personas.load().persona().to_text(count_tokens=count)
+    persona = vault.personas.load().persona()
+    return PersonaRead(text=persona.to_text(count_tokens=count), statements=tuple(persona.statements))
+
+
+def persona_text(vault: Vault, model: LanguageModel) -> str | None:
+    """The text alone; None where nothing is known. Raises: as `read_persona`."""
+    return read_persona(vault, model).text

@@ -66,12 +66,14 @@ def learn(
 
 def persona(
     write: Annotated[
-        str | None, typer.Option(help="Add a statement in your own words; it stands above others.")
+        str | None, typer.Option(help="Add a statement in your own words, above others; - reads standard input.")
     ] = None,
     lock: Annotated[int | None, typer.Option(help="Keep statement NUMBER as it is, whatever you say later.")] = None,
     unlock: Annotated[int | None, typer.Option(help="Let NUMBER go: what is inferred is stated in its place.")] = None,
     strike: Annotated[int | None, typer.Option(help="Never state NUMBER again, nor the like.")] = None,
-    unstrike: Annotated[str | None, typer.Option(help="This text, which was struck out, may be stated again.")] = None,
+    unstrike: Annotated[
+        str | None, typer.Option(help="This text, struck out, may be stated again; - as above.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Read what your assistant believes of you, and change it.
@@ -79,29 +81,39 @@ def persona(
     Statements come from what you said (`tacit learn`), with the place where you said it; newer words weigh more.
     Health, religion, politics, sexuality, ethnicity and contact data are left out. The persona never leaves.
 
+    Words on a command line are seen by whoever lists this machine's processes, and stay in your shell's history: with -
+    they are read from standard input.
+
     Examples:
 
       tacit persona
 
       tacit persona --write "Prefers metric units."
 
+      tacit persona --write - < words.txt
+
       tacit persona --strike 2
     """
-    with told("your persona is as it was"), opened() as (_, vault):
-        before = vault.personas.load()
-        after = before
+    if write == "-":
+        write = sys.stdin.read().strip()
+    if unstrike == "-":
+        unstrike = sys.stdin.read().strip()
+
+    def change(book: PersonaBook) -> PersonaBook:
         if write is not None:
-            after = after.write(write)
+            book = book.write(write)
         if lock is not None:
-            after = after.lock(lock)
+            book = book.lock(lock)
         if unlock is not None:
-            after = after.unlock(unlock)
+            book = book.unlock(unlock)
         if strike is not None:
-            after = after.strike(strike)
+            book = book.strike(strike)
         if unstrike is not None:
-            after = after.unstrike(unstrike)
-        if after != before:
-            vault.personas.save_edits(after)
+            book = book.unstrike(unstrike)
+        return book
+
+    with told("your persona is as it was"), opened() as (_, vault):
+        after = vault.personas.edit(change)
         if as_json:
             typer.echo(json.dumps(_persona_values(after), ensure_ascii=False))
         else:

@@ -30,7 +30,7 @@ def serve_command(
 
     Any front end that speaks OpenAI's API can use it: give it the address and the token that are printed. Its models:
     `tacit` keeps the conversation in your vault, `tacit-private` keeps nothing, `tacit-base` is the model without what
-    it has learned of you. Choose `tacit-private` for what a front end asks by itself, such as titles. A front end keeps
+    it has learned. Choose `tacit-private` for what a front end asks by itself, such as titles. A front end keeps
     copies of its own, which `tacit forget` does not reach.
 
     Example:

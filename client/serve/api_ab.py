@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from client.ab import Ballot, Comparison, WinRate
-from client.assistant.persona_text import persona_text
+from client.assistant.persona_text import read_persona
+from client.prompts import with_persona
 from client.serve.api_chat import asked, keep, settings_of_a_reply
 from client.serve.api_errors import ApiError
 from client.serve.api_requests import (
@@ -26,6 +27,7 @@ from client.serve.api_requests import (
 )
 from client.serve.page_services import PageServices
 from client.serve.running import ReplyFailedError
+from client.vault.errors import UnknownError
 from client.vault.votes import VoteOutcome
 from shared.conversation import Message, PreferencePair
 
@@ -62,7 +64,7 @@ def rate_of(services: PageServices) -> Answer:
             "low": f"{rate.low:.0%}",
             "high": f"{rate.high:.0%}",
             "values": [rate.share, rate.low, rate.high],
-            "meaning": rate.meaning(),
+            "meaning": rate.meaning(from_user=bool(services.assistant.state().personal_weight)),
         },
     }
 
@@ -77,10 +79,15 @@ async def _compared(services: PageServices, request: Request, values: Mapping[st
             status=409,
         )
     messages = await run_in_threadpool(asked, services, name, said)
+    # Read once: it may change while the replies are written, and before the vote.
+    persona = await run_in_threadpool(read_persona, services.vault, services.assistant.base)
+    put = with_persona(messages, persona.text)
     settings = settings_of_a_reply()  # one seed for both: what differs is what was learned
 
     async def write(*, tuned: bool) -> str:
-        running = await services.runner.start(lambda: services.assistant.stream(messages, settings, tuned=tuned))
+        running = await services.runner.start(
+            lambda: services.assistant.stream(put, settings, tuned=tuned, persona=False)
+        )
         try:
             text = "".join([piece async for piece in running])
         except ReplyFailedError:
@@ -95,15 +102,13 @@ async def _compared(services: PageServices, request: Request, values: Mapping[st
         return await write(tuned=True), await write(tuned=False)
 
     tuned, base = await unless_left(both(), request.receive)
-    return await run_in_threadpool(_shown, services, name, messages, tuned, base)
-
-
-def _shown(
-    services: PageServices, conversation_id: str | None, messages: tuple[Message, ...], tuned: str, base: str
-) -> Answer:
     if not tuned.strip() or not base.strip():
         raise ApiError("One of the two replies is empty, so there is nothing to compare. Try other words.", status=500)
-    made_id, made = services.comparisons.make(conversation_id, messages, tuned=tuned, base=base)
+    made_id, made = services.comparisons.make(name, messages, tuned=tuned, base=base, persona=persona)
+    return await run_in_threadpool(_shown, services, made_id, made)
+
+
+def _shown(services: PageServices, made_id: str, made: Comparison) -> Answer:
     if made.is_tie:
         return {"same": True, **_cast(services, services.comparisons.take(made_id), "tie")}
     return {"same": False, "id": made_id, "replies": made.shown}
@@ -141,12 +146,23 @@ def _pair_of(services: PageServices, name: str, one: Comparison, outcome: VoteOu
     vault = services.vault
     if vault.conversations.facts(name).private:
         return None, "the conversation is private, so nothing is learned from it"
+    if not _may_be_learned_from(services, one):
+        return None, "your persona was other when the replies were written, and rested on what is private or gone now"
     better, worse = (one.tuned, one.base) if outcome == "tuned" else (one.base, one.tuned)
     pair = PreferencePair(
         prompt=one.messages,
         chosen=(Message(role="assistant", content=better),),
         rejected=(Message(role="assistant", content=worse),),
-        persona=persona_text(vault, services.assistant.base),
+        persona=one.persona.text,
         origin="vote",
     )
-    return vault.pairs.add(pair, conversation_ids=[name], persona=vault.personas.load().persona().statements), None
+    return vault.pairs.add(pair, conversation_ids=[name], persona=one.persona.statements), None
+
+
+def _may_be_learned_from(services: PageServices, one: Comparison) -> bool:
+    """Whether all that the persona rested on is still there, and not private."""
+    names = {evidence.conversation_id for statement in one.persona.statements for evidence in statement.evidence}
+    try:
+        return not any(services.vault.conversations.facts(name).private for name in names)
+    except UnknownError:
+        return False

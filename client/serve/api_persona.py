@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.routing import BaseRoute
 
@@ -70,30 +70,25 @@ def _persona(services: PageServices, _values: Mapping[str, object]) -> Answer:
 
 
 def _write(services: PageServices, values: Mapping[str, object]) -> Answer:
-    return _changed(services, _book(services).write(text_of(values, "text", most=10 * MAX_STATEMENT_CHARACTERS)))
+    text = text_of(values, "text", most=10 * MAX_STATEMENT_CHARACTERS)
+    return _changed(services, lambda book: book.write(text))
 
 
 def _lock(services: PageServices, values: Mapping[str, object]) -> Answer:
-    book = _book(services)
-    return _changed(services, book.lock(_place(book, values)))
+    return _changed(services, lambda book: book.lock(_place(book, values)))
 
 
 def _unlock(services: PageServices, values: Mapping[str, object]) -> Answer:
-    book = _book(services)
-    return _changed(services, book.unlock(_place(book, values)))
+    return _changed(services, lambda book: book.unlock(_place(book, values)))
 
 
 def _strike(services: PageServices, values: Mapping[str, object]) -> Answer:
-    book = _book(services)
-    return _changed(services, book.strike(_place(book, values)))
+    return _changed(services, lambda book: book.strike(_place(book, values)))
 
 
 def _unstrike(services: PageServices, values: Mapping[str, object]) -> Answer:
-    return _changed(services, _book(services).unstrike(text_of(values, "text", most=10 * MAX_STATEMENT_CHARACTERS)))
-
-
-def _book(services: PageServices) -> PersonaBook:
-    return services.vault.personas.load()
+    text = text_of(values, "text", most=10 * MAX_STATEMENT_CHARACTERS)
+    return _changed(services, lambda book: book.unstrike(text))
 
 
 def _place(book: PersonaBook, values: Mapping[str, object]) -> int:
@@ -108,6 +103,6 @@ def _place(book: PersonaBook, values: Mapping[str, object]) -> int:
     return found[0]
 
 
-def _changed(services: PageServices, book: PersonaBook) -> Answer:
-    services.vault.personas.save_edits(book)
+def _changed(services: PageServices, change: Callable[[PersonaBook], PersonaBook]) -> Answer:
+    services.vault.personas.edit(change)
     return _persona(services, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -67,6 +67,20 @@ class Personas:
         with self._database.transaction():
             now = self.load()
             self.save(replace(book, written=now.written, struck=now.struck))
+
+    def edit(self, change: Callable[[PersonaBook], PersonaBook]) -> PersonaBook:
+        """Changes what the user wrote, locked or struck out in the book as it is at this moment; the book afterwards.
+
+        Raises:
+            VaultError: and whatever `change` raises: nothing was changed.
+        """
+        with self._database.transaction():
+            before = self.load()
+            after = change(before)
+            if after == before:
+                return before
+            self.save_edits(after)
+            return self.load()
 
     def save_edits(self, book: PersonaBook) -> None:
         """Keeps what the user wrote, locked or struck out, and what was read meanwhile. As `save` otherwise."""

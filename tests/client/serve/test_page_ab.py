@@ -100,9 +100,17 @@ def test_a_win_rate_says_what_it_means(counts: VoteCounts, says: str) -> None:
     rate = WinRate.of(counts)
 
     assert rate is not None
-    assert says in rate.meaning()
+    assert says in rate.meaning(from_user=True)
     assert rate.votes == counts.tuned + counts.base + counts.tie
     assert WinRate.of(VoteCounts()) is None
+
+
+def test_only_what_has_learned_from_its_user_is_said_to_have() -> None:
+    rate = WinRate.of(VoteCounts(tuned=20, base=2))
+
+    assert rate is not None
+    assert "from you" in rate.meaning(from_user=True)
+    assert "from you" not in rate.meaning(from_user=False)
 
 
 def test_no_repr_shows_what_was_said() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,7 @@ from client.learning import Learning, LearningProgress, LearningReport
 from client.serve import api_chat
 from client.serve.learning_job import LearningJob
 from client.vault.forgetting import CANNOT_BE_UNDONE
-from shared.conversation import Conversation
+from shared.conversation import Conversation, Message
 from shared.language_model import LanguageModel
 from tests.client.serve.browser import EVIL, TOKEN, Served, answered, known, paired, served, slow_down, talked
 from tests.client.vault.vaults import found_in
@@ -289,6 +289,42 @@ def test_a_vote_in_a_private_conversation_counts_and_makes_no_pair(
         assert len(at.vault.conversations.get(name).messages) == 6
         assert "hour" in said(at, 410, "/api/ab/vote", id=shown["id"], outcome="2")
         assert len(at.vault.conversations.get(name).messages) == 6
+
+
+def test_a_pair_of_a_vote_is_under_the_persona_that_both_replies_were_written_under(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_chat, "DEFAULT_MAX_TOKENS", 12)
+    with served(tmp_path / "home", tuned=True) as at:
+        (name,) = talked(at.vault, conversations=1)
+        known(at.vault, [name], "Prefers short answers.")
+        for source in ("chats", "votes"):
+            post(at, "/api/consents", source=source, granted=True)
+        prompts: list[str] = []
+        fitted = at.assistant._plain.fit_prompt
+
+        def fit(messages: Sequence[Message], **limits: int) -> tuple[list[int], int]:
+            prompts.append(messages[0].content)
+            if len(prompts) == 1:  # the persona changes while the first reply is written
+                at.vault.personas.edit(lambda book: book.write("Keeps bees."))
+            return fitted(messages, **limits)
+
+        monkeypatch.setattr(at.assistant._plain, "fit_prompt", fit)
+        shown = post(at, "/api/ab", message="How do I bake bread?")
+        assert prompts[0] == prompts[1]
+        at.vault.personas.edit(lambda book: book.write("Keeps goats."))
+        vote = post(at, "/api/ab/vote", id=shown["id"], outcome="1")
+        pair = at.vault.pairs.get(cast(int, vote["pair"])).pair
+        assert pair.persona is not None
+        assert pair.persona in prompts[0]
+        assert "bees" not in pair.persona + prompts[0]
+
+        shown = post(at, "/api/ab", message="How do I keep bread?")
+        at.vault.mark_private(name)  # the persona that both were written under rests on it
+        vote = post(at, "/api/ab/vote", id=shown["id"], outcome="1")
+        assert vote["pair"] is None
+        assert "rested on" in str(vote["no_pair_because"])
+        assert len(at.vault.pairs.every()) == 1
 
 
 def test_statements_are_written_locked_struck_out_and_allowed_again(at: Served) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from client.importers.importing import ConversationStore, import_conversations
-from client.persona.book import Reading
+from client.persona.book import PersonaBook, Reading
 from client.persona.inference import Observed
 from client.persona.statements import Evidence, Observation, Statement
 from client.vault.database import DATABASE_FILE, open_database
@@ -352,3 +352,23 @@ def test_readings_and_edits_that_are_kept_at_once_both_stay(vault: Vault) -> Non
     vault.personas.save_edits(edited.write("Is left-handed."))
     assert set(vault.personas.load().read) == {"chatgpt:c1"}
     assert [one.text for one in vault.personas.load().written] == ["Prefers metric units.", "Is left-handed."]
+
+
+def test_an_edit_is_of_the_persona_as_it_is(vault: Vault) -> None:
+    vault.personas.edit(lambda book: book.write("Prefers metric units."))
+
+    def strike(book: PersonaBook) -> PersonaBook:
+        assert vault._database._is_in_transaction()  # nobody writes in between
+        return book.write("Is left-handed.")
+
+    after = vault.personas.edit(strike)
+    assert after == vault.personas.load()
+    assert [one.text for one in after.written] == ["Prefers metric units.", "Is left-handed."]
+
+    def fail(book: PersonaBook) -> PersonaBook:
+        book.write("Is tall.")
+        raise KeyError("given up")
+
+    with pytest.raises(KeyError, match="given up"):
+        vault.personas.edit(fail)
+    assert vault.personas.load() == after
