@@ -48,6 +48,9 @@ def chat_command(
 
     In the conversation, /help lists what else can be done: another reply, a new conversation, making it private.
 
+    Words on a command line (--once WORDS) are seen by whoever lists this machine's processes, and stay in your shell's
+    history: --once - reads them from standard input.
+
     Examples:
 
       tacit chat
@@ -190,7 +193,8 @@ class _Chat:
 
 def _talk(chat: _Chat) -> None:
     if sys.stdin.isatty():
-        import readline  # noqa: F401 - lines can be edited; what was typed is not written to a file
+        with suppress(ImportError):  # Windows has none
+            import readline  # noqa: F401 - lines can be edited; what was typed is not written to a file
 
         err.print(f"{chat.assistant.base.name}. /help lists commands", markup=False, highlight=False)
         if chat.vault is None:

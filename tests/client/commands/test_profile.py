@@ -138,6 +138,9 @@ def test_the_persona_is_read_and_changed(home: Path) -> None:
     assert all(one["evidence"] for one in statements)
 
     assert "Prefers metric units." in run("persona", "--write", "Prefers metric units.")
+    assert "Is left-handed." in run("persona", "--write", "-", typed="Is left-handed.\n")
+    assert "shell's history" in run("persona", "--help")
+    assert "shell's history" in run("chat", "--help")
     struck = statements[0]["text"]
     numbers = {one["text"]: one["number"] for one in json.loads(result("persona", "--json").stdout)}
     assert f"struck out: {struck}" in run("persona", "--strike", str(numbers[struck]))
