@@ -11,7 +11,7 @@
 Outside of it a device begins nothing, and finishes what it began.
 
 What cannot be told (no battery that is known, no NetworkManager to ask) counts as not allowed where it is asked for,
-but for a machine that has no battery at all: that is on power.
+but for a machine that has no battery at all: that is on power. Why it waits then names what to take out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -98,23 +99,31 @@ class RunningConditions:
         """
         if self.hours is not None and not _within(now.hour, self.hours):
             return f"it waits for the hours {self.hours[0]}-{self.hours[1]}"
-        if self.on_power and machine.on_power() is not True:
-            return "it waits for power"
-        if self.unmetered and machine.is_metered() is not False:
-            return "it waits for a connection that is known not to be metered"
+        if self.on_power and (powered := machine.on_power()) is not True:
+            return "it waits for power" if powered is False else _untold("whether it is on power", "on_power")
+        if self.unmetered and (metered := machine.is_metered()) is not False:
+            return (
+                "it waits for a connection that is known not to be metered"
+                if metered
+                else _untold("whether the connection is metered", "unmetered")
+            )
         if not begins:
             return None
         free = machine.free_memory_gb()
         if self.free_memory_gb and (free is None or free < self.free_memory_gb):
+            if free is None:
+                return _untold("how much memory is free", "free_memory_gb")
             return f"it waits for {self.free_memory_gb:g} GB of free memory"
         load = machine.load()
         if self.idle_load is not None and (load is None or load > self.idle_load):
+            if load is None:
+                return _untold("whether the machine is idle", "idle_load")
             return "it waits until the machine is idle"
         return None
 
 
 class ThisMachine:
-    """Linux, and what of it others have."""
+    """Linux; of macOS power, memory and load."""
 
     def __init__(self, supplies: Path = Path("/sys/class/power_supply"), memory: Path = Path("/proc/meminfo")) -> None:
         self._supplies, self._memory = supplies, memory
@@ -122,6 +131,8 @@ class ThisMachine:
 
     def on_power(self) -> bool | None:
         """Whether a mains adapter is online, or there is no battery."""
+        if sys.platform == "darwin":
+            return _power_of_macos(_answer("pmset", "-g", "batt"))
         try:
             supplies = {place: _text(place / "type") for place in sorted(self._supplies.iterdir())}
         except OSError:
@@ -142,21 +153,13 @@ class ThisMachine:
         return self._metered[1]
 
     def _ask_network_manager(self) -> bool | None:
-        command = shutil.which("nmcli")
-        if command is None:
-            return None
-        try:
-            said = subprocess.run(  # noqa: S603
-                [command, "--terse", "--fields", "GENERAL.METERED,GENERAL.STATE", "device", "show"],
-                capture_output=True, text=True, timeout=_ASK_SECONDS, check=True,
-                env={**clean_environment(), "LC_ALL": "C"},
-            ).stdout  # fmt: skip
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return _metered(said)
+        said = _answer("nmcli", "--terse", "--fields", "GENERAL.METERED,GENERAL.STATE", "device", "show")
+        return None if said is None else _metered(said)
 
     def free_memory_gb(self) -> float | None:
         """What can be taken without swapping."""
+        if sys.platform == "darwin":
+            return _memory_of_macos(_answer("vm_stat"))
         try:
             lines = self._memory.read_text(encoding="ascii").splitlines()
         except OSError:
@@ -167,6 +170,38 @@ class ThisMachine:
     def load(self) -> float | None:
         """Of the last minute, for each core."""
         return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
+
+
+def _untold(what: str, key: str) -> str:
+    return f"it cannot be told here {what}: this device does nothing for others until {key} is taken out of [when]"
+
+
+def _answer(program: str, *arguments: str) -> str | None:
+    """What a program of the system says; None where there is none, or it fails."""
+    command = shutil.which(program)
+    if command is None:
+        return None
+    try:
+        return subprocess.run(  # noqa: S603
+            [command, *arguments],
+            capture_output=True, text=True, timeout=_ASK_SECONDS, check=True,
+            env={**clean_environment(), "LC_ALL": "C"},
+        ).stdout  # fmt: skip
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _power_of_macos(said: str | None) -> bool | None:
+    """`pmset -g batt`: Now drawing from 'AC Power'."""
+    found = re.search(r"drawing from '(\w+) Power'", said or "")
+    return None if found is None else found[1] != "Battery"
+
+
+def _memory_of_macos(said: str | None) -> float | None:
+    """`vm_stat`: what is free or can be given up, in gigabytes."""
+    size = re.search(r"page size of (\d+) bytes", said or "")
+    pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d+)\.$", said or "", re.MULTILINE)
+    return int(size[1]) * sum(map(int, pages)) / _GIGABYTE if size is not None and pages else None
 
 
 def _metered(said: str) -> bool | None:

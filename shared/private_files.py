@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+_OPENS_DIRECTORIES = os.name == "posix"
+
 
 def write_private(path: Path, parts: Iterable[bytes], *, synced: bool = True) -> None:
     """Writes or replaces a file with mode 0600.
@@ -34,8 +36,14 @@ def write_private(path: Path, parts: Iterable[bytes], *, synced: bool = True) ->
 
 
 def sync(path: Path) -> None:
-    """Makes a file's content, or a directory's names, last. Raises: OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Makes a file's content, or a directory's names, last; where no directory can be opened, its names as they will.
+
+    Raises:
+        OSError: a file cannot be synced.
+    """
+    if not _OPENS_DIRECTORIES and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if _OPENS_DIRECTORIES else os.O_RDWR)  # Windows syncs what it may write
     try:
         os.fsync(descriptor)
     finally:

@@ -93,8 +93,7 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
         raise AddressError(f"{host} can be reached by others: `tacit serve` listens on 127.0.0.1 or ::1 alone")
     made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # Not SO_REUSEPORT, and on POSIX this lets nobody take a port that is listened on.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, _own_address(), 1)
         made.bind((host, port))
         made.listen(_CONNECTIONS)
     except OSError as error:
@@ -103,6 +102,14 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
             f"port {port} cannot be used ({error.strerror}): is `tacit serve` running already? --port names another"
         ) from None
     return made
+
+
+def _own_address() -> int:
+    """The option by which nobody takes a port that is listened on; there is no port that was just left, too, on POSIX.
+
+    On Windows SO_REUSEADDR would let anybody take it.
+    """
+    return int(getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR))
 
 
 def make_server(app: Starlette) -> uvicorn.Server:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from client.privacy_policy import PolicyError, PrivacyPolicy
-from client.running_conditions import ConditionsError, RunningConditions, ThisMachine, _metered
+from client.running_conditions import (
+    ConditionsError,
+    RunningConditions,
+    ThisMachine,
+    _memory_of_macos,
+    _metered,
+    _power_of_macos,
+)
 
 NOON = datetime(2026, 5, 1, 12)
 UP = "GENERAL.STATE:100 (connected)"
@@ -52,9 +59,9 @@ def test_all_that_is_asked_for_must_be_there() -> None:
         (Told(metered=True), "metered"),
         (Told(metered=None), "metered"),
         (Told(memory=1.9), "2 GB"),
-        (Told(memory=None), "2 GB"),
+        (Told(memory=None), "free_memory_gb"),
         (Told(busy=0.6), "idle"),
-        (Told(busy=None), "idle"),
+        (Told(busy=None), "idle_load"),
     ):
         assert said in str(conditions.obstacle(changed, NOON))
     assert "8-20" in str(conditions.obstacle(Told(), NOON.replace(hour=20)))
@@ -133,3 +140,33 @@ def test_memory_and_load_are_those_of_this_machine(tmp_path: Path) -> None:
     assert ThisMachine(memory=tmp_path / "none").free_memory_gb() is None
     load = ThisMachine().load()
     assert load is None or load >= 0
+
+
+def test_what_cannot_be_told_is_said_with_what_to_take_out() -> None:
+    unknown = Told(power=None, metered=None, memory=None, busy=None)
+    for key, table in (
+        ("on_power", {"on_power": True}),
+        ("unmetered", {"unmetered": True}),
+        ("free_memory_gb", {"free_memory_gb": 1.0}),
+        ("idle_load", {"idle_load": 0.5}),
+    ):
+        said = str(RunningConditions.parse(table).obstacle(unknown, NOON))
+        assert "cannot be told" in said
+        assert key in said
+
+
+def test_macos_is_understood() -> None:
+    plugged = "Now drawing from 'AC Power'\n -InternalBattery-0 (id=123)\t100%; charged; 0:00 remaining\n"
+    assert _power_of_macos(plugged) is True
+    assert _power_of_macos(plugged.replace("AC", "Battery")) is False
+    assert _power_of_macos("") is _power_of_macos(None) is None
+    said = (
+        "Mach Virtual Memory Statistics: (page size of 16384 bytes)\n"
+        "Pages free:                               10000.\n"
+        "Pages active:                            200000.\n"
+        "Pages inactive:                           50000.\n"
+        "Pages speculative:                         1000.\n"
+        "Pages wired down:                         90000.\n"
+    )
+    assert _memory_of_macos(said) == pytest.approx(61000 * 16384 / 1e9)
+    assert _memory_of_macos("nothing") is _memory_of_macos(None) is None

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from client.profile import ProfileError
-from client.serve.app import AddressError, listen
+from client.serve.app import AddressError, _own_address, listen
 from client.serve.guard import Guard, RequestLimits
 from client.serve.token import serve_token
 from tests.client.assistant.assistants import Home
@@ -276,3 +276,10 @@ def _raw(served: Served, content: bytes) -> tuple[int, bytes]:
         answer.begin()
         with answer:
             return answer.status, answer.read()
+
+
+def test_a_port_is_asked_for_alone_where_reusing_would_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)  # as Windows has it
+    assert _own_address() == -5
+    monkeypatch.delattr(socket, "SO_EXCLUSIVEADDRUSE")
+    assert _own_address() == socket.SO_REUSEADDR
