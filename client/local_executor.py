@@ -29,7 +29,7 @@ from flwr.supercore.interceptors import (
     RuntimeVersionHttpInterceptor,
     SuperExecAuthHttpInterceptor,
 )
-from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClientInterceptor, ProtobufRequestContext
 from flwr.supercore.retry import RetryInvoker, exponential
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
@@ -42,6 +42,8 @@ _POLL_SECONDS = 0.5
 _ASK_SECONDS = 10.0  # a SuperNode on this machine that says nothing for so long has died
 _TASK_SECONDS = 30.0  # the same, of what may be large
 _MOST_TRIES = 3
+_PATIENCE_SECONDS = 90.0
+_NO_PART_BYTES = 16  # of an answer that holds no part of a message
 _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 
 
@@ -108,7 +110,7 @@ class LocalExecutor:
             tasks.close()
 
     def _answer(self, token: str) -> None:
-        client = self._client(RuntimeTokenHttpInterceptor(token))
+        client = self._client(RuntimeTokenHttpInterceptor(token), _Patience())
         heartbeat = HeartbeatSender(_heartbeat_of(client))
         context: Context | None = None
         status, details = SubStatus.FAILED, ""
@@ -153,7 +155,7 @@ class LocalExecutor:
             )
 
     def _client(
-        self, interceptor: ProtobufClientInterceptor, *, timeout: float = _TASK_SECONDS, tries: int = _MOST_TRIES
+        self, *interceptors: ProtobufClientInterceptor, timeout: float = _TASK_SECONDS, tries: int = _MOST_TRIES
     ) -> RuntimeHttpClient:
         # Not with Flower's retries, which go on for ever, deaf to whoever stops this, and interrupt the whole process
         # where a task is unknown (401): that one's SuperNode has ended, and the task with it.
@@ -162,7 +164,7 @@ class LocalExecutor:
         )
         client = RuntimeHttpClient(
             f"http://{self._address}",  # loopback
-            interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), interceptor],
+            interceptors=[RuntimeVersionHttpInterceptor(component_name=_COMPONENT), *interceptors],
             timeout=timeout,
             retry_invoker=retries,
         )
@@ -175,6 +177,28 @@ class LocalExecutor:
 def _is_refused(error: Exception) -> bool:
     """Whether nobody listens any more."""
     return isinstance(error, httpx.ConnectError)
+
+
+class _StalledError(RuntimeError):
+    """No more of a message comes."""
+
+
+class _Patience:
+    """Gives up a message of which no part has come for a while. Flower waits for ever where a run ended on its way."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        """See Flower's `ProtobufClientInterceptor`."""
+        response = call_next(context)
+        if context.rpc_method.endswith("/PullObject"):
+            now = time.monotonic()
+            if len(response.content) > _NO_PART_BYTES:
+                self._since = now
+            elif now - self._since > _PATIENCE_SECONDS:
+                raise _StalledError
+        return response
 
 
 def _heartbeat_of(client: RuntimeHttpClient) -> Callable[[], bool]:

@@ -5,7 +5,8 @@ This one never opens it: it takes the name of a run, and everything else from th
 each run, and whoever supervises it starts it again.
 
 A run that is wanted and that this process does not run was lost, with SuperLink or with the executor before this one:
-it is ended at SuperLink, which may still believe in it, and started again from its last release.
+it is started again from its last release. SuperLink, which may still believe in the old one, gives it up by itself in a
+minute: to end it at once would leave devices that are just being told something waiting for the rest.
 
 Flower's modules used here are internal: its version is pinned, and tests run all of this against a real SuperLink.
 """
@@ -98,11 +99,8 @@ class ServerExecutor:
             now = run.control()
             if now is None or now.flower_run is None or states.get(now.flower_run) == "pending":
                 continue
-            control.stop_run(now.flower_run)
-            again = run.lose(_MOST_FRUITLESS)
-            _LOG.warning(
-                "the run %s was lost%s", run.name, ": it goes on from its last release" if again else ", again"
-            )
+            if run.lose(_MOST_FRUITLESS):
+                _LOG.warning("the run %s was lost: it goes on from its last release", run.name)
 
     def _start_wanted(self, control: SuperLinkControl) -> None:
         for run in self._in_state("wanted"):

@@ -78,7 +78,8 @@ def test_an_organiser_allows_a_bundle_by_file_or_by_hash_and_an_invite_carries_i
     assert "is not a bundle" in run("organiser", "allow-code", str(tmp_path / "x.txt"), *key, "--out", code, status=1)
     assert "neither a hash" in run("organiser", "allow-code", "abcd", *key, "--out", code, status=1)
     to = ["invite", str(tmp_path / "server"), "--out", str(tmp_path / "invite.json")]
-    line = run(*to, "--organiser-key", organiser, "--code-list", code)
+    listed_too = [*to, "--organiser-key", organiser, "--code-list", code]
+    line = run(*listed_too)
 
     from shared.invite import Invite
 
@@ -89,4 +90,4 @@ def test_an_organiser_allows_a_bundle_by_file_or_by_hash_and_an_invite_carries_i
     assert invite.authority == (tmp_path / "server" / "tls" / "authority.pem").read_text()
     assert "another organiser's" in run(*to, "--organiser-key", "cd" * 32, "--code-list", code, status=1)
     assert "two keys" in run(*to, "--organiser-key", server_key, status=1)
-    assert invite.fingerprint() in CliRunner().invoke(app, [*to, "--organiser-key", organiser]).output
+    assert invite.fingerprint() in CliRunner().invoke(app, listed_too).output

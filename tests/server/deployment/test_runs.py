@@ -122,7 +122,7 @@ def test_a_run_that_was_lost_is_started_again_and_no_other(
     now = run.control()
 
     assert superlink.started == (["a"] if again else [])
-    assert superlink.stopped == ([7] if again and state == "running" else [])
+    assert superlink.stopped == []  # a device may be in the middle of its message
     assert now == RunControl(
         state="running" if again else state,
         flower_run=101 if again else 7,

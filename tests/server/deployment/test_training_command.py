@@ -1,0 +1,101 @@
+"""`tacit-server train` and `stop`: what an operator is told, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from server.deployment import overview
+from server.deployment.directory import ServerDirectory, ServerSettings
+from server.deployment.runs import RunState, ServerRun
+
+PLAIN = ["train", "--set", "federation.aggregation=plain", "--name", "first"]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerDirectory:
+    made = ServerDirectory.create(tmp_path / "server", ServerSettings(host="a.example"))
+    (tmp_path / "plan.toml").write_text("[federation]\nrounds = 2\n")
+    monkeypatch.setenv("TACIT_SERVER", str(made.path))
+    return made
+
+
+def train(server: ServerDirectory, status: int, *more: str) -> str:
+    plan = str(server.path.parent / "plan.toml")
+    shown = CliRunner().invoke(app, [*PLAIN, "--plan", plan, *more])
+    assert shown.exit_code == status, shown.output
+    return " ".join(shown.output.split())
+
+
+def _pretend_up(server: ServerDirectory) -> None:
+    running = {"pid": os.getpid(), "superlink": 1, "health": 2}
+    (server.state / "running.json").write_text(json.dumps(running))
+
+
+def _state(server: ServerDirectory) -> RunState | None:
+    now = ServerRun(server, "first").control()
+    return None if now is None else now.state
+
+
+def test_a_run_waits_for_its_server(server: ServerDirectory) -> None:
+    said = train(server, 0)
+
+    assert "the server is not up: the run begins when it is" in said
+    assert "promise: no privacy" in said
+    assert ServerRun(server, "first").plan().rounds == 2
+    assert _state(server) == "wanted"
+    assert "under way already" in train(server, 1)
+
+
+def test_ctrl_c_ends_the_showing_and_not_the_run(server: ServerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: ServerRun) -> None:
+        raise KeyboardInterrupt
+
+    _pretend_up(server)
+    monkeypatch.setattr(overview, "look_at_run", interrupted)
+
+    assert "the run goes on" in train(server, 130)
+    assert _state(server) == "wanted"
+
+
+def test_a_run_that_fails_says_why(server: ServerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = overview.look_at_run
+
+    def failing(run: ServerRun) -> overview.RunOverview:
+        run.settle("failed", "1 of the 20 devices answered the roll call")
+        return look(run)
+
+    _pretend_up(server)
+    monkeypatch.setattr(overview, "look_at_run", failing)
+
+    assert "the run first failed: 1 of the 20 devices answered the roll call" in train(server, 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "federation.bounds=1"], "federation.bounds"),
+        (["--set", "federation.aggregation=secure"], "bring the organiser's list"),
+        (["--name", "../x"], "a run's name"),
+        (["--resume"], "no run first to resume"),
+    ],
+)
+def test_a_mistake_begins_nothing(server: ServerDirectory, more: list[str], said: str) -> None:
+    assert said in train(server, 1, *more)
+    assert list(server.runs.iterdir()) == []
+
+
+def test_a_run_is_stopped_and_resumed(server: ServerDirectory) -> None:
+    train(server, 0)
+    assert "the run first is stopped" in CliRunner().invoke(app, ["stop", "first"]).output
+    assert _state(server) == "stopped"
+    assert "--resume" in train(server, 1)
+
+    train(server, 0, "--resume")
+    assert _state(server) == "wanted"
+    assert "there is no run other" in CliRunner().invoke(app, ["stop", "other"]).output
