@@ -22,7 +22,9 @@ export async function privacyView() {
     trouble.replaceChildren();
     paint();
     announce(said);
-    takes.querySelector("button").focus();
+    const heading = takes.querySelector("h2, h3");
+    heading?.setAttribute("tabindex", "-1");
+    (takes.querySelector("button") ?? heading)?.focus(); // who has left has no button
     refresh().catch(() => {});
   }
 
