@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -162,12 +163,17 @@ def doctor(
             raise typer.Exit(1)
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+@contextmanager
+def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
     def ask(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, ask)
+    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _take_part(
@@ -175,7 +181,6 @@ def _take_part(
 ) -> tuple[str | None, int]:
     """Until it is stopped; why it ended by itself, and how many messages were answered."""
     stop = threading.Event()
-    _stop_on_signals(stop)
     count, why = 0, ""
 
     def show() -> None:
@@ -192,7 +197,7 @@ def _take_part(
         why = reason or ""
         show()
 
-    with err.status(f"taking part in {settings.address}. Ctrl-C stops") as status:
+    with _stopping_on_signals(stop), err.status(f"taking part in {settings.address}. Ctrl-C stops") as status:
         over = take_part(profile, vault, settings, stop, answered=answered, waits=waits)
     return over, count
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -362,3 +363,19 @@ def test_what_its_user_switched_off_is_declined_and_not_connected(profile: Profi
         assert device.obstacle(begins=False) is None  # what it takes itself is no obstacle to what it has begun
         profile.policy_file.write_text("require = 4\n")
         assert "require" in str(device.obstacle())
+
+
+def test_joining_gives_signals_back(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    during: list[object] = []
+
+    def take_part(*_arguments: object, **_named: object) -> str | None:
+        during.append(signal.getsignal(signal.SIGTERM))
+        return None
+
+    profile.policy_file.write_text('require = "none"\n')
+    profile.policy_file.chmod(0o600)
+    monkeypatch.setattr("client.joining.take_part", take_part)
+    before = signal.getsignal(signal.SIGTERM)
+    assert "0 messages were answered" in run("join", "127.0.0.1:9")
+    assert during != [before]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -155,11 +155,12 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(kept: Vault, monkeypatch: py
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(chat_commands, "_write", write)
+    before = signal.getsignal(signal.SIGINT)
     result = _chat(typed="How do I grow basil?\nHow do I bake bread?\n")
     assert result.exit_code == 0, result.output
     assert "stopped" in result.output
     assert [one.messages[0].content for one in kept.conversations] == ["How do I bake bread?"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_without_a_profile_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
