@@ -14,7 +14,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from client.conversation_files import format_conversation
@@ -23,6 +24,8 @@ from client.privacy_ledger import PrivacyLedger
 from client.profile import Profile
 from client.vault.consents import CONSENT_SOURCES
 from client.vault.vault import Vault
+from client.whole_text import whole_text
+from shared.conversation import Conversation, Message, PreferencePair
 from shared.preference_lines import PreferenceLine, format_preference_line
 from shared.private_files import sync, write_private
 
@@ -59,11 +62,11 @@ def export_all(
         made = Path(name) / _MADE_IN
         made.mkdir(mode=0o700)
         counts = {
-            "conversations.jsonl": _write(made / "conversations.jsonl", map(format_conversation, vault.conversations)),
+            "conversations.jsonl": _write(made / "conversations.jsonl", map(_conversation, vault.conversations)),
             "pairs.jsonl": _write(
                 made / "pairs.jsonl",
                 (
-                    f"{format_preference_line(PreferenceLine(pair=one.pair))}\n".encode("utf-8", "replace")
+                    f"{format_preference_line(PreferenceLine(pair=_whole_pair(one.pair)))}\n".encode()
                     for one in vault.pairs.every()
                 ),
             ),
@@ -120,6 +123,25 @@ def _write(path: Path, lines: Iterable[bytes]) -> int:
 
 def _lines(values: Iterable[object]) -> Iterator[bytes]:
     return (json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for value in values)
+
+
+def _conversation(conversation: Conversation) -> bytes:
+    return format_conversation(replace(conversation, messages=_whole(conversation.messages)))
+
+
+def _whole_pair(pair: PreferencePair) -> PreferencePair:
+    return replace(
+        pair,
+        prompt=_whole(pair.prompt),
+        chosen=_whole(pair.chosen),
+        rejected=_whole(pair.rejected),
+        persona=None if pair.persona is None else whole_text(pair.persona),
+    )
+
+
+def _whole(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The vault keeps what was said as it was; a file in UTF-8 cannot."""
+    return tuple(replace(message, content=whole_text(message.content)) for message in messages)
 
 
 def _pair_facts(vault: Vault) -> Iterator[dict[str, object]]:

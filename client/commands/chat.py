@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.opening import err, opened, told
+from client.commands.opening import err, opened, piped_text, told
 from client.commands.terminal_text import plain_text
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def chat_command(
         from client.assistant.assistant import Assistant, ReplySettings
         from shared.language_model import load_language_model
 
-        said = sys.stdin.read() if once == "-" else once
+        said = piped_text() if once == "-" else once
         if said is not None and not said.strip():
             raise typer.BadParameter("there is nothing to say", param_hint="--once")
         with err.status(f"loading {profile.settings.model.name}"):
@@ -106,10 +106,11 @@ class _Chat:
 
     def say(self, text: str) -> bool:
         """Answers; whether the reply is whole. One that was stopped is as if nothing had been said."""
+        from client.whole_text import whole_text
         from shared.conversation import Message
 
         # Half of a surrogate pair is how Python reads bytes that are no UTF-8.
-        asked = Message(role="user", content=text.encode("utf-8", "replace").decode("utf-8"))
+        asked = Message(role="user", content=whole_text(text))
         reply = self._answer((*self.messages, asked))
         if reply is None:
             return False

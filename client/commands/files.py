@@ -17,7 +17,7 @@ from rich.table import Table
 
 from client.commands.file_personal import app as personal_app
 from client.commands.file_training import check, train
-from client.commands.learn import show_persona
+from client.commands.learn import edited, show_persona
 from shared.command_line import explained
 
 if TYPE_CHECKING:
@@ -81,12 +81,7 @@ def persona(
         after = before
         if conversations is not None:
             after = _read_new(after, conversations, model)
-        if write is not None:
-            after = after.write(write)
-        if lock is not None:
-            after = after.lock(lock)
-        if strike is not None:
-            after = after.strike(strike)
+        after = edited(after, write=write, lock=lock, strike=strike)
         if after != before:
             save_book(after, book)
         show_persona(after)

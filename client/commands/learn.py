@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.commands.consent import ask_consents, say_thrown_away
-from client.commands.opening import err, opened, out, told
+from client.commands.opening import err, opened, out, piped_text, told
 from client.commands.terminal_text import plain_line, plain_text
 
 if TYPE_CHECKING:
@@ -95,25 +94,14 @@ def persona(
       tacit persona --strike 2
     """
     if write == "-":
-        write = sys.stdin.read().strip()
+        write = piped_text()
     if unstrike == "-":
-        unstrike = sys.stdin.read().strip()
-
-    def change(book: PersonaBook) -> PersonaBook:
-        if write is not None:
-            book = book.write(write)
-        if lock is not None:
-            book = book.lock(lock)
-        if unlock is not None:
-            book = book.unlock(unlock)
-        if strike is not None:
-            book = book.strike(strike)
-        if unstrike is not None:
-            book = book.unstrike(unstrike)
-        return book
+        unstrike = piped_text()
 
     with told("your persona is as it was"), opened() as (_, vault):
-        after = vault.personas.edit(change)
+        after = vault.personas.edit(
+            lambda book: edited(book, write=write, lock=lock, unlock=unlock, strike=strike, unstrike=unstrike)
+        )
         if as_json:
             typer.echo(json.dumps(_persona_values(after), ensure_ascii=False))
         else:
@@ -152,7 +140,7 @@ def pairs(
         if drop is not None:
             thrown_away = vault.pairs.drop(drop)
         if correct is not None:
-            said = sys.stdin.read().strip()
+            said = piped_text()
             thrown_away |= vault.pairs.correct(correct, chosen=(Message(role="assistant", content=said),))
         if thrown_away:
             say_thrown_away(VaultDevice(profile, vault))
@@ -220,6 +208,29 @@ def _show_report(report: LearningReport) -> None:
         "It stays on this device",
         highlight=False,
     )
+
+
+def edited(
+    book: PersonaBook,
+    *,
+    write: str | None,
+    lock: int | None,
+    strike: int | None,
+    unlock: int | None = None,
+    unstrike: str | None = None,
+) -> PersonaBook:
+    """The book with what its user asked for, in this order. Raises: PersonaBookError."""
+    if write is not None:
+        book = book.write(write)
+    if lock is not None:
+        book = book.lock(lock)
+    if unlock is not None:
+        book = book.unlock(unlock)
+    if strike is not None:
+        book = book.strike(strike)
+    if unstrike is not None:
+        book = book.unstrike(unstrike)
+    return book
 
 
 def show_persona(book: PersonaBook) -> None:

@@ -27,6 +27,11 @@ def asker() -> AskPassphrase | None:
     return lambda what: str(typer.prompt(what, hide_input=True, err=True))
 
 
+def piped_text() -> str:
+    """All of standard input, without white space around it. What is no UTF-8 becomes U+FFFD."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+
+
 @contextmanager
 def opened() -> Iterator[tuple[Profile, Vault]]:
     """The profile and its vault, closed afterwards. Raises: ProfileError, VaultError."""

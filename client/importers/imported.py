@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NoReturn, get_args
 
+from client.whole_text import whole_text
 from shared.conversation import Conversation, Message
 
 FormatName = Literal["chatgpt", "claude", "sharegpt", "wildchat", "lmsys", "open-webui", "messages"]
@@ -56,7 +57,6 @@ SkippedBranch = Literal[
 
 # An id that does not look like one may be a person's words: it is replaced with its hash.
 _PLAIN_ID = re.compile(r"[!-~]{1,200}")
-_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class MalformedConversationError(ValueError):
@@ -168,9 +168,7 @@ def said(role: object, text: str) -> Message | SkippedMessage:
         return "a tool's message" if role in ("tool", "function") else "of a role that is not user, assistant or system"
     if not text.strip():
         return "empty"
-    if not text.isascii():
-        text = _HALF_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
-    return Message(role=role, content=text)
+    return Message(role=role, content=whole_text(text))
 
 
 def flat_conversation(

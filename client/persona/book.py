@@ -29,6 +29,7 @@ from client.persona.statements import (
     in_order,
 )
 from client.prompts import PROMPTS_VERSION
+from client.whole_text import whole_text
 from shared.conversation import Conversation
 from shared.generation import ReplyGenerator
 from shared.private_files import write_private
@@ -145,7 +146,7 @@ class PersonaBook:
         Raises:
             PersonaBookError: empty or too long.
         """
-        text = " ".join(text.split())
+        text = " ".join(whole_text(text).split())
         if not text or len(text) > MAX_STATEMENT_CHARACTERS:
             raise PersonaBookError(f"a statement has 1 to {MAX_STATEMENT_CHARACTERS} characters")
         statement = Statement(text=text, locked=True, source="user")

@@ -26,6 +26,7 @@ from client.serve.api_errors import ApiError, error_body
 from client.serve.leaving import until_left
 from client.serve.running import BusyError
 from client.vault.errors import ExcludedError, UnknownError, VaultBusyError, VaultError
+from client.whole_text import whole_text
 from shared.adapter_spec import AdapterError
 from shared.chat_format import ChatTemplateError
 from shared.conversation import InvalidConversationError, Message, Role
@@ -125,7 +126,7 @@ def text_of(values: Mapping[str, object], name: str, *, most: int = MOST_MESSAGE
         raise ApiError(f"“{name}” must be a text.")
     if len(value) > most:
         raise ApiError(f"“{name}” is too long: at most {most} characters.", status=413)
-    return value
+    return whole_text(value)
 
 
 def optional_text(values: Mapping[str, object], name: str) -> str | None:

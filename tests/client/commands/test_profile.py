@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from client.cli import app
+from client.conversation_files import read_conversations
 from client.learning import Learning, LearningLimits
 from client.profile import Profile
 from client.vault_device import VaultDevice
+from shared.conversation import Conversation, Message, PreferencePair
 from shared.language_model import load_language_model
 from shared.preference_files import read_preference_lines
 from tests.client.profiles import (
@@ -279,3 +283,26 @@ def test_doctor_finds_what_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TACIT_PASSPHRASE", "wrong")
     found = {one["what"]: one for one in json.loads(result("doctor", "--json", "--no-model", status=1).stdout)}
     assert found["key"]["verdict"] == "wrong"
+
+
+def test_what_is_no_text_is_exported_all_the_same(home: Path, tmp_path: Path) -> None:
+    half = "half of an emoji: \ud83d"
+    said = (Message(role="user", content=half), Message(role="assistant", content=f"{half} again"))
+    with opened(Profile.load(home)) as vault:
+        vault.conversations.put(Conversation(conversation_id="half", messages=said), source="chats")
+        pair = PreferencePair(prompt=said[:1], chosen=said[1:], rejected=(Message(role="assistant", content="?"),))
+        vault.pairs.add(pair, conversation_ids=["half"])
+    run("export", str(tmp_path / "mine"), "--no-adapter")
+
+    whole = "half of an emoji: \N{REPLACEMENT CHARACTER}"
+    assert read_conversations(tmp_path / "mine" / "conversations.jsonl")[-1].messages[0].content == whole
+    pairs = read_preference_lines(tmp_path / "mine" / "pairs.jsonl", user_id_required=False)
+    assert pairs[-1].pair.chosen[0].content == f"{whole} again"
+
+
+def test_bytes_that_are_no_text_are_taken_as_far_as_they_are(home: Path) -> None:
+    shown = CliRunner().invoke(app, ["persona", "--write", "-"], input=b"Prefers metric\xff units.\n")
+    assert shown.exit_code == 0, shown.output
+    assert "Prefers metric\N{REPLACEMENT CHARACTER} units." in [
+        one["text"] for one in json.loads(result("persona", "--json").stdout)
+    ]
