@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from server.ledger import LEDGER_FILE, ChainError, LedgerState, read_state
 from server.model_card import ReleaseFacts, model_card
 from server.release_chain import read_chain, read_release
 from server.releases import ReleaseError, read_checkpoint
+from server.run_summary import read_summary
 from server.whole_files import TEMPORARY_PREFIX
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.flat_config import ConfigError
@@ -27,7 +26,7 @@ from shared.private_files import sync
 from shared.release import MANIFEST_FILE, ReleaseManifest, ReleaseManifestError
 from shared.round_plan import FederationPlan
 
-_CARD, _SUMMARY = "README.md", "summary.json"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,7 +164,7 @@ def _facts(
     run_directory: Path, found: FoundRelease, begun: LedgerState, adapted: AdaptedModel, *, merged: bool
 ) -> ReleaseFacts:
     plan, done = found.plan, max(begun.released, default=0)
-    summary = _summary(run_directory)
+    summary = read_summary(run_directory)
     try:
         given = plan_guarantees(plan, devices=begun.device_count, requests=len(begun.asked), releases=done)
         planned = None if done >= plan.rounds else planned_guarantees(plan)
@@ -185,17 +184,3 @@ def _facts(
         summary=summary if found.round_number == plan.rounds else None,
         merged=merged,
     )
-
-
-def _summary(run_directory: Path) -> Mapping[str, object] | None:
-    """The figures of a finished run, which only a simulation has."""
-    file = run_directory / _SUMMARY
-    if not file.exists():
-        return None
-    try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ReleaseError(f"{file} is damaged") from None
-    if not isinstance(summary, dict):
-        raise ReleaseError(f"{file} is damaged")
-    return summary

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
@@ -12,9 +10,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from shared.command_line import parse_assignment
 from shared.flat_config import ConfigError
 from simulations.commands.showing import explained_here, out, write_json
+from simulations.commands.sweeping import GOES_ON, sweeping
 
 
 def few(
@@ -36,7 +34,6 @@ def few(
       tacit-sim methods few --out runs/few --seeds 5
     """
     from simulations.few_numbers import SIZES, run_few
-    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
     by_name = {size.name: size for size in SIZES}
@@ -44,20 +41,19 @@ def few(
         for size in SIZES:
             out.print(f"[bold]{size.name}[/bold]  {size.title}", highlight=False)
         return
-    with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
+    with explained_here(GOES_ON), RunProgress(out) as shown:
         names = list(by_name) if sizes is None else [name.strip() for name in sizes.split(",")]
         unknown = [name for name in names if name not in by_name]
         if unknown:
             raise ConfigError(f"--sizes: there is no {unknown[0]!r}: there are {', '.join(by_name)}")
-        with shown.stage(f"{len(names)} sizes, {seeds} seeds", total=len(names) * seeds) as stage:
-            sweep = Sweep(
-                directory=out_directory,
-                seeds=range(seeds),
-                changes=dict(parse_assignment(text) for text in assignments or ()),
-                processes=processes,
-                command=shlex.join(["tacit-sim", *sys.argv[1:]]),
-                progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
-            )
+        with sweeping(
+            shown,
+            settings=len(names),
+            seeds=range(seeds),
+            directory=out_directory,
+            processes=processes,
+            assignments=assignments,
+        ) as sweep:
             found = run_few(sweep, [by_name[name] for name in names])
         show_few(found)
         write_json(json_path, found)

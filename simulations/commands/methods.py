@@ -12,6 +12,7 @@ from rich.table import Table
 
 from simulations.commands.few_numbers import few
 from simulations.commands.showing import explained_here, out, write_json
+from simulations.commands.sweeping import GOES_ON, sweeping
 
 app = typer.Typer(
     help="Adapter-aggregation methods: what each can be had with, and how they compare.",
@@ -100,19 +101,15 @@ def compare(
 
       tacit-sim methods compare --out runs/methods-private --epsilon 4 --cohorts 250
     """
-    import shlex
-    import sys
 
     from shared.adapter_methods import METHODS, Method
-    from shared.command_line import parse_assignment
     from shared.flat_config import ConfigError
     from shared.privacy.guarantee import format_epsilon
     from simulations.method_comparison import run_comparison, settings_with_privacy, settings_without_privacy
     from simulations.method_plot import draw_methods
-    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
-    with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
+    with explained_here(GOES_ON), RunProgress(out) as shown:
         names = list(METHODS) if methods_wanted is None else [name.strip() for name in methods_wanted.split(",")]
         unknown = [name for name in names if name not in METHODS]
         if unknown:
@@ -129,15 +126,14 @@ def compare(
             if epsilon is None
             else settings_with_privacy(chosen, epsilon=epsilon, cohort=sizes[0])
         )
-        with shown.stage(f"{len(settings)} settings, {seeds} seeds", total=len(settings) * seeds) as stage:
-            sweep = Sweep(
-                directory=out_directory,
-                seeds=range(seeds),
-                changes=dict(parse_assignment(text) for text in assignments or ()),
-                processes=processes,
-                command=shlex.join(["tacit-sim", *sys.argv[1:]]),
-                progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
-            )
+        with sweeping(
+            shown,
+            settings=len(settings),
+            seeds=range(seeds),
+            directory=out_directory,
+            processes=processes,
+            assignments=assignments,
+        ) as sweep:
             found = run_comparison(sweep, settings)
         rows = cast("list[Mapping[str, object]]", found["rows"])
         for size in sizes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -12,8 +10,8 @@ from typing import Annotated, cast
 import typer
 from rich.table import Table
 
-from shared.command_line import parse_assignment
 from simulations.commands.showing import explained_here, out, write_json
+from simulations.commands.sweeping import GOES_ON, sweeping
 
 
 def poisoning(
@@ -49,20 +47,19 @@ def poisoning(
     """
     from simulations.attacks.config import ATTACKS
     from simulations.attacks.grid import MEANS, rows_of, run_grid
-    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
-    with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
+    with explained_here(GOES_ON), RunProgress(out) as shown:
         rows = rows_of(_names(attacks, ATTACKS), _names(means, MEANS))
-        with shown.stage(f"{len(rows)} settings, {seeds} seeds", total=len(rows) * seeds) as stage:
-            sweep = Sweep(
-                directory=out_directory,
-                seeds=range(seeds),
-                changes={"attack.share": share, **dict(parse_assignment(text) for text in assignments or ())},
-                processes=processes,
-                command=shlex.join(["tacit-sim", *sys.argv[1:]]),
-                progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
-            )
+        with sweeping(
+            shown,
+            settings=len(rows),
+            seeds=range(seeds),
+            directory=out_directory,
+            processes=processes,
+            assignments=assignments,
+            changes={"attack.share": share},
+        ) as sweep:
             found = run_grid(sweep, rows)
         _show(found)
         write_json(json_path, found)

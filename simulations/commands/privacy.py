@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -14,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from shared.adapter_methods import METHODS, Method
-from shared.command_line import parse_assignment
 from shared.flat_config import ConfigError
 from simulations.commands.showing import explained_here, out, write_json
+from simulations.commands.sweeping import GOES_ON, sweeping
 
 if TYPE_CHECKING:
     from simulations.noise_plan import SizeOption
@@ -97,7 +95,6 @@ def utility(
       tacit-sim privacy utility --out runs/utility --rows 1k-none,1k-4 --seeds 1
     """
     from simulations.privacy_utility import ROWS, run_privacy_utility
-    from simulations.run.many import Sweep
     from simulations.run.progress import RunProgress
 
     by_name = {row.name: row for row in ROWS}
@@ -105,7 +102,7 @@ def utility(
         for name in by_name:
             out.print(name, highlight=False)
         return
-    with explained_here("finished runs stand, and the same command goes on with the others"), RunProgress(out) as shown:
+    with explained_here(GOES_ON), RunProgress(out) as shown:
         names = list(by_name) if rows is None else [name.strip() for name in rows.split(",")]
         unknown = [name for name in names if name not in by_name]
         if unknown:
@@ -116,15 +113,14 @@ def utility(
             raise ConfigError("--seeds: must be integers") from None
         if "," not in seeds:
             wanted = list(range(wanted[0]))
-        with shown.stage(f"{len(names)} settings, {len(wanted)} seeds", total=len(names) * len(wanted)) as stage:
-            sweep = Sweep(
-                directory=out_directory,
-                seeds=wanted,
-                changes=dict(parse_assignment(text) for text in assignments or ()),
-                processes=processes,
-                command=shlex.join(["tacit-sim", *sys.argv[1:]]),
-                progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
-            )
+        with sweeping(
+            shown,
+            settings=len(names),
+            seeds=wanted,
+            directory=out_directory,
+            processes=processes,
+            assignments=assignments,
+        ) as sweep:
             found = run_privacy_utility(sweep, [by_name[name] for name in names])
         _show_utility(found)
         write_json(json_path, found)

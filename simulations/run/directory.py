@@ -21,16 +21,17 @@ from filelock import FileLock, Timeout
 from server.ledger import LEDGER_FILE, count_charges
 from server.release_chain import RELEASES_DIRECTORY
 from server.releases import ADAPTER_DIRECTORY, CHECKPOINT_FILE, ROUNDS_FILE, SECRET_FILES, ReleaseError
+from server.run_summary import SUMMARY_FILE, read_summary
 from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
 from simulations.engines.devices import SECRET_FILE, STATE_DIRECTORY
 from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.config import RunConfig
 
-_CONFIG, _SUMMARY, _FOLDS, _MEMORY, _LOCK = "config.toml", "summary.json", "folds", "memory", ".lock"
+_CONFIG, _FOLDS, _MEMORY, _LOCK = "config.toml", "folds", "memory", ".lock"
 # The checkpoint first: without it, the other files are of no release.
 _RESULTS = (
-    _SUMMARY,
+    SUMMARY_FILE,
     CHECKPOINT_FILE,
     ROUNDS_FILE,
     ADAPTER_DIRECTORY,
@@ -140,23 +141,14 @@ class RunFiles:
         The secret of a private run's devices is among it: it would take the noise off again.
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(self.path / _SUMMARY, (text + "\n").encode())
+        write_whole(self.path / SUMMARY_FILE, (text + "\n").encode())
         for directory in (self.folds, self.memory, self.path / STATE_DIRECTORY):
             shutil.rmtree(directory, ignore_errors=True)
         (self.path / SECRET_FILE).unlink(missing_ok=True)
 
     def read_summary(self) -> dict[str, object] | None:
         """The figures of a finished run; None of any other. Raises: ReleaseError: damaged."""
-        file = self.path / _SUMMARY
-        if not file.exists():
-            return None
-        try:
-            summary = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            raise ReleaseError(f"{file} is damaged") from None
-        if not isinstance(summary, dict):
-            raise ReleaseError(f"{file} is damaged")
-        return summary
+        return read_summary(self.path)
 
     def _has_results(self) -> bool:
-        return (self.path / _SUMMARY).exists() or (self.path / CHECKPOINT_FILE).exists()
+        return (self.path / SUMMARY_FILE).exists() or (self.path / CHECKPOINT_FILE).exists()
