@@ -1,6 +1,6 @@
 """Taking part: a SuperNode that talks to the server, and this process, which answers with the vault open.
 
-server ── TLS ── flower-supernode (no key to anything) ── loopback, shared secret ── this process (the vault)
+server ── TLS ── flower-supernode (its node key alone) ── loopback, shared secret ── this process (the vault)
 
 What its user's switch and the policy's `[when]` mean for the connection:
 

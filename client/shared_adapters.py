@@ -145,14 +145,6 @@ class SharedAdapters:
             self._files.remove(_name(sequence))
             return chosen.adapter
 
-    def reseal(self, into: SharedAdapters) -> None:
-        """Keeps all of them under another's key. Raises: DeviceError: the one in use is damaged, or unwritable."""
-        for kept in self._others():
-            into._write(_name(kept.adapter.sequence), kept)
-        found = self._files.read(_SHARED)
-        if found is not None:
-            into._files.write(_SHARED, *found)
-
     def _replace(self, used: _Kept | None, came: SharedAdapter, *, holds: Mapping[str, int]) -> None:
         if used is None:
             place = max(self._numbers(), default=0) + 1

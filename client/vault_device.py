@@ -81,7 +81,7 @@ class VaultDevice(InstalledDevice):
         """
         try:
             with self._vault.together():
-                kept, _ = self._vault.pairs.take()
+                kept = self._vault.pairs.take()
                 self._taken = self._sealing()
         except VaultError as error:
             raise DeviceError(f"cannot read the device's pairs ({type(error).__name__})") from None
@@ -125,15 +125,11 @@ class VaultDevice(InstalledDevice):
 
     def adapters(self) -> KeptAdapters:
         """What is kept of the shared adapter, and its user's own. Raises: DeviceError: the vault does not answer."""
-        from client.personal_adapter import KeptAdapters
-
-        return self._kept(KeptAdapters, self._current())
+        return self._kept(self._current())
 
     def adapters_of_training(self) -> KeptAdapters:
         """The same, to keep what was trained on the pairs that were read last."""
-        from client.personal_adapter import KeptAdapters
-
-        return self._kept(KeptAdapters, self._taken or self._current())
+        return self._kept(self._taken or self._current())
 
     def personal(self) -> SealedFactors:
         """Those of the training whose pairs were read last. Raises: DeviceError: the vault does not answer."""
@@ -164,12 +160,10 @@ class VaultDevice(InstalledDevice):
         self._remove_learned(None)
 
     def _remove_learned(self, before: _Sealing | None) -> bool:
-        from client.personal_adapter import KeptAdapters
-
         now = self._current()
         was_there = False
         if before is not None:
-            was_there = any([self._kept(KeptAdapters, before).forget_personal(), self._factors(before).forget()])
+            was_there = any([self._kept(before).forget_personal(), self._factors(before).forget()])
         kept = f"-{now.count}.adapter"
         for file in (self._profile.state_directory / "adapters").glob("personal-*.adapter"):
             if not file.name.endswith(kept):
@@ -179,8 +173,10 @@ class VaultDevice(InstalledDevice):
                 shutil.rmtree(place, ignore_errors=True)
         return was_there
 
-    def _kept(self, kind: type[KeptAdapters], sealing: _Sealing) -> KeptAdapters:
-        return kind(
+    def _kept(self, sealing: _Sealing) -> KeptAdapters:
+        from client.personal_adapter import KeptAdapters
+
+        return KeptAdapters(
             self._profile.state_directory / "adapters",
             device_key=sealing.shared,
             personal_key=sealing.personal,

@@ -12,7 +12,7 @@ from client.persona.statements import Statement
 from client.vault.conversations import TRAINABLE, message_values, now, unpack_messages
 from client.vault.database import Database, Row, Value, as_number, as_text, text_bytes
 from client.vault.errors import ExcludedError, UnknownError, VaultError
-from client.vault.learned import Learned, throw_away_if
+from client.vault.learned import throw_away_if
 from shared.conversation import ORIGINS, Message, PreferencePair
 
 PairState = Literal["waiting", "used", "dropped", "corrected"]
@@ -135,16 +135,15 @@ class Pairs:
         """
         return self._select(f"WHERE {_USABLE}", parts=f"AND {_USABLE_PART}")
 
-    def take(self) -> tuple[tuple[KeptPair, ...], int]:
-        """(those that may be trained on now, the count of `Learned` under which to keep what is trained).
+    def take(self) -> tuple[KeptPair, ...]:
+        """Those that may be trained on now; they count as used, and as trained on, from now on.
 
-        They count as used, and as trained on, from now on: one transaction, so that what is forgotten after it finds
-        them so.
+        One transaction: what is forgotten after it finds them so.
         """
         with self._database.transaction():
             found = self.trainable()
             self.mark_used(one.number for one in found)
-            return found, Learned(self._database).count()
+            return found
 
     def mark_used(self, numbers: Iterable[int]) -> None:
         """Says that pairs were trained on. Those that are gone or dropped meanwhile are passed over."""
