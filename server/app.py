@@ -17,7 +17,8 @@ from server.strategies.adapter_averaging import AdapterAveraging
 from shared.adapter import attach_adapter
 from shared.flat_config import Scalar
 from shared.language_model import load_language_model
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from shared.server_identity import ServerKey
 
 

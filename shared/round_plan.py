@@ -308,44 +308,6 @@ class FederationPlan:
         return tuple(key for key, value in self.to_run_config().items() if theirs[key] != value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOutput:
-    """Where the server leaves what a run makes. Not part of the plan, and never sent to a device.
-
-    Attributes:
-        directory: the run's; on the server's machine, so absolute in a deployment.
-        resume: continue a run that stands there already.
-        signing_key: file of the server's key (`tacit-server key`), with which every request and every release is
-            signed; None signs none, and makes no signed releases.
-        roster: file of the enrolled devices (`tacit-server organiser roster`), signed by their organiser; secure
-            aggregation needs it.
-        kept_releases: how many of the last signed releases keep their adapter; every one keeps its manifest.
-    """
-
-    directory: str
-    resume: bool = False
-    signing_key: str | None = None
-    roster: str | None = None
-    kept_releases: int = 3
-
-    def __post_init__(self) -> None:
-        require(self.kept_releases >= 1, "output.kept-releases", "must be at least 1")
-
-    def to_run_config(self) -> dict[str, Scalar]:
-        """The keys that belong to the server alone."""
-        return write_fields(self, "output")
-
-    @classmethod
-    def from_run_config(cls, config: Mapping[str, object]) -> RunOutput:
-        """Raises: ConfigError: no directory, an unknown `output.` key or a wrong type."""
-        left = {key: value for key, value in config.items() if key.startswith(_OUTPUT)}
-        if not left.get("output.directory"):
-            raise ConfigError("output.directory: must name the directory that the run leaves its results in")
-        output = take(cls, "output", left)
-        refuse_unknown(left)
-        return output
-
-
 def _own_hints() -> dict[str, object]:
     return {name: hint for name, hint in field_hints(FederationPlan).items() if name not in _ELSEWHERE}
 

@@ -46,7 +46,7 @@ def plan(
     """
     import tomli_w
 
-    from shared.round_plan import RunOutput
+    from shared.run_output import RunOutput
 
     with explained():
         made = read_plan(config, assignments)

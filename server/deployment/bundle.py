@@ -20,7 +20,8 @@ import tomli_w
 
 from server.deployment.directory import DeploymentError
 from shared.flat_config import to_tables
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 
 _PACKAGES = ("client", "server", "shared")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -20,7 +20,8 @@ from server.releases import CHECKPOINT_FILE, read_rounds
 from shared.command_line import read_toml
 from shared.flat_config import ConfigError, Scalar, to_tables
 from shared.private_files import write_private
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 
 RunState = Literal["wanted", "running", "finished", "failed", "stopped"]
 """`wanted` is not started yet, `running` was handed to SuperLink; the others have ended."""

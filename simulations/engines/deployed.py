@@ -16,7 +16,8 @@ from client.privacy_ledger import PrivacyLedger
 from server.rounds import Observe
 from shared.preference_files import write_preference_lines
 from shared.preference_lines import PreferenceLine
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.engines.loopback import LOOPBACK, DeploymentError, Loopback, free_ports
 from simulations.population.protocol import Population

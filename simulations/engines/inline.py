@@ -25,7 +25,8 @@ from client.app import build_client_app
 from client.device import Device
 from server.app import build_server_app
 from server.rounds import Observe
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.engines.wire import Packet, pack, set_message_id, unpack
 from simulations.engines.workers import Handle, WorkerPool

@@ -21,7 +21,8 @@ import tomli_w
 from server.releases import ADAPTER_DIRECTORY, read_rounds
 from server.rounds import Observe
 from shared.flat_config import to_tables
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"

@@ -13,7 +13,8 @@ from pathlib import Path
 from client.app import build_client_app
 from server.app import build_server_app
 from server.rounds import Observe
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from simulations.engines.devices import check_population, enrolment_for, open_population
 from simulations.population.protocol import Population
 

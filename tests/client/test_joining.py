@@ -14,7 +14,7 @@ from client.server_settings import ServerSettings, ServerSettingsError
 from client.vault_device import VaultDevice
 from server.releases import read_rounds
 from shared.conversation import Conversation
-from shared.round_plan import RunOutput
+from shared.run_output import RunOutput
 from simulations.engines.inline import run_inline
 from simulations.engines.loopback import Loopback
 from tests.client.profiles import PASSPHRASE, new_profile, opened, run, use_home

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from server.cli import app
 from shared.flat_config import from_tables
 from shared.plan_terms import SecureAggregationTerms
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from simulations.engines.inline import run_inline
 from tests.federation import FewDevices
 from tests.federation import plan as make_plan

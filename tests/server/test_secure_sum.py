@@ -25,7 +25,8 @@ from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from shared.messages import TrainRequest, to_array_record
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from shared.secagg.enrolment import EnrolmentError, enrol
 from shared.secagg.session_terms import Member
 from shared.secagg_messages import SECURE_STAGE, StageReply, StageRequest

@@ -14,7 +14,8 @@ from shared.adapter_spec import AdapterConfig
 from shared.flat_config import ConfigError
 from shared.language_model import ModelConfig
 from shared.plan_terms import PairPrivacyTerms, SecureAggregationTerms, TrainingTerms, UserPrivacyTerms
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 
 _positive = st.floats(min_value=1e-6, max_value=1e6)
 _count = st.integers(min_value=1, max_value=10**6)

@@ -19,7 +19,8 @@ from server.deployment.runs import RunControl, RunState, ServerRun, runs_of
 from server.releases import CHECKPOINT_FILE, ReleaseError
 from shared.flat_config import from_tables
 from shared.plan_terms import SecureAggregationTerms
-from shared.round_plan import FederationPlan, RunOutput
+from shared.round_plan import FederationPlan
+from shared.run_output import RunOutput
 from tests.federation import MARKER
 
 

@@ -16,7 +16,7 @@ from server.release_chain import ReleaseChain, read_chain, read_release
 from server.releases import ReleaseError
 from shared.adapter import attach_adapter
 from shared.language_model import load_language_model
-from shared.round_plan import RunOutput
+from shared.run_output import RunOutput
 from shared.server_identity import ServerKey
 from simulations.engines.inline import run_inline
 from tests.client.assistant.assistants import REQUEST, Home, greedy
