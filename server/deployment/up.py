@@ -22,6 +22,7 @@ from server.deployment.supervisor import Service, Supervisor
 
 _SOON_DAYS = 30
 _SECRET_FILES = ("server.key", "superexec.secret", "tls/server.key", "tls/superlink.key")
+_AUTHORITY_KEY = "tls/authority.key"  # may be kept elsewhere: only `renew` needs it
 
 
 def serve(directory: ServerDirectory, *, say: Callable[[str], None], stop: threading.Event | None = None) -> None:
@@ -92,11 +93,13 @@ def _answers(url: str, context: ssl.SSLContext | None = None) -> bool:
 
 
 def _check_secrets(directory: ServerDirectory) -> None:
-    for name in _SECRET_FILES:
+    for name in (*_SECRET_FILES, _AUTHORITY_KEY):
         path = directory.path / name
         try:
             mode = path.stat().st_mode
         except OSError as error:
+            if name == _AUTHORITY_KEY and isinstance(error, FileNotFoundError):
+                continue
             raise DeploymentError(f"cannot read {path}: {error.strerror}") from None
         if mode & 0o077:
             raise DeploymentError(f"{path} can be read by others: set its mode to 0600")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.deployment.certificates import Authority, CertificateError, check_validity, read_certificate
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
-from server.deployment.up import serve
+from server.deployment.up import _check_secrets, serve
 from shared.flat_config import ConfigError
 from shared.signing_key import SigningKey
 
@@ -116,12 +116,25 @@ def test_settings_are_read_strictly(tmp_path: Path, text: str, said: str) -> Non
         server.settings()
 
 
-def test_a_secret_that_others_can_read_keeps_a_server_down(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["server.key", "superexec.secret", "tls/server.key", "tls/superlink.key", "tls/authority.key"]
+)
+def test_a_secret_that_others_can_read_keeps_a_server_down(tmp_path: Path, name: str) -> None:
     server = made(tmp_path / "server")
-    server.secret.chmod(0o640)
+    (server.path / name).chmod(0o640)
 
-    with pytest.raises(DeploymentError, match=r"superexec.secret can be read by others"):
+    with pytest.raises(DeploymentError, match=rf"{name} can be read by others"):
         serve(server, say=lambda _: None)
+
+
+def test_the_authoritys_key_may_be_kept_elsewhere_and_no_other(tmp_path: Path) -> None:
+    server = made(tmp_path / "server")
+    (server.tls / "authority.key").unlink()
+    _check_secrets(server)
+
+    server.secret.unlink()
+    with pytest.raises(DeploymentError, match=r"cannot read .*superexec.secret"):
+        _check_secrets(server)
 
 
 def test_the_organisers_key_and_the_server_do_not_share_a_place(tmp_path: Path) -> None:
