@@ -163,6 +163,8 @@ def _check_chain(manifest: ReleaseManifest, directory: Path, here: tuple[SharedA
     same = known.get(manifest.round_number)
     if same is not None and same.digest() != manifest.digest():
         raise ReleaseManifestError("this device knows another release of this run and round: one of them is not meant")
+    for one in known.values():
+        manifest.check_same_run(one)
     after = known.get(manifest.round_number + 1)
     if after is not None:
         after.check_follows(manifest)
@@ -174,7 +176,6 @@ def _check_chain(manifest: ReleaseManifest, directory: Path, here: tuple[SharedA
         if following is None:
             unseen += 1
             continue
-        following.check({manifest.server})
         if following.round_number == before.round_number + 1:
             following.check_follows(before)
         before = following

@@ -103,7 +103,8 @@ class SharedAdapters:
         with self._locked():
             used = self._readable_used()
             if used is None or came.release > used.holds.get(came.run, -1):
-                self._replace(used, came, holds={})
+                holds = {run: newest for run, newest in self._holds(used).items() if run != came.run}
+                self._replace(used, came, holds=holds)
 
     def install(self, release: SharedAdapter) -> None:
         """Keeps and uses a release that was verified. Raises: DeviceError: it cannot be written."""

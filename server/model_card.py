@@ -123,7 +123,10 @@ def _what(facts: ReleaseFacts) -> Iterator[str]:
         made = datetime.fromtimestamp(facts.manifest.made, UTC)
         rows["run"] = f"`{facts.manifest.run}`"
         rows["release"] = f"manifest `{facts.manifest.digest()}`, made on {made:%Y-%m-%d} (`manifest.json`)"
-        rows["signed by"] = f"server `{facts.manifest.server}`"
+        rows["signed by"] = (
+            f"server `{facts.manifest.server}`, over the adapter as it was released (`adapter.safetensors` of the "
+            "release); not over the files here, which were made of it"
+        )
     yield from _table(("", ""), [(name, _cell(value)) for name, value in rows.items()])
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +59,19 @@ class ReleaseChain:
         A run that signed nothing yet begins its chain here.
 
         Args:
-            run, round_number, vector, made: of the checkpoint.
+            run, round_number, vector, made: of the checkpoint; made is 0 if its round was not signed.
 
         Raises:
-            ReleaseManifestError: the chain is broken, another run's or key's, or does not end with this round.
+            ReleaseManifestError: the chain is broken, gone, another run's or key's, or does not end with this round.
             OSError: it cannot be read or written.
         """
         self.clean()
         chain = read_chain(self._run_directory)
         self._last = chain[-1] if chain else None
+        if self._last is None and made and round_number > 1:
+            # Begun anew it would be another story of the same rounds, by the same key.
+            raise ReleaseManifestError(f"the releases before release {round_number} are gone: put them back")
+        made = made or int(time.time())
         if self._last is None or self._last.round_number == round_number - 1:
             self.add(run, round_number, vector, made=made)
             return

@@ -27,6 +27,7 @@ from shared.release import MANIFEST_FILE, ReleaseManifest, ReleaseManifestError
 from shared.round_plan import FederationPlan
 
 _CARD = "README.md"
+_OF_SIMULATIONS = "config.toml"  # which `tacit-sim` writes before a run begins
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,7 +180,7 @@ def _facts(
         given=given,
         planned=planned,
         manifest=found.manifest,
-        is_simulated=summary is not None,
+        is_simulated=(run_directory / _OF_SIMULATIONS).exists(),
         # Its figures are of the run's end.
         summary=summary if found.round_number == plan.rounds else None,
         merged=merged,

@@ -161,7 +161,7 @@ class RunDirectory:
         with self._explained("mend"):
             self._mend_rounds(last)
             if self._chain is not None:
-                self._chain.open(self._run(), last.round_number, found.vector, made=found.made or int(time.time()))
+                self._chain.open(self._run(), last.round_number, found.vector, made=found.made)
         return Release(round_number=last.round_number, vector=found.vector, remembered=found.remembered)
 
     def begin(self, devices: Sequence[int]) -> LedgerState:

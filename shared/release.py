@@ -122,13 +122,21 @@ class ReleaseManifest:
         Raises:
             ReleaseManifestError: it is not.
         """
-        for name in ("run", "plan", "specification", "base_name", "base_fingerprint", "method", "server"):
-            if getattr(self, name) != getattr(before, name):
-                raise ReleaseManifestError(f"{name}: is not that of the release before")
+        self.check_same_run(before)
         if self.round_number != before.round_number + 1:
             raise ReleaseManifestError(f"round_number: does not follow release {before.round_number}")
         if self.previous != before.digest():
             raise ReleaseManifestError(f"previous: is not the digest of release {before.round_number}")
+
+    def check_same_run(self, other: ReleaseManifest) -> None:
+        """Whether two releases are of one run and one server, whatever lies between them.
+
+        Raises:
+            ReleaseManifestError: they are not.
+        """
+        for name in ("run", "plan", "specification", "base_name", "base_fingerprint", "method", "server"):
+            if getattr(self, name) != getattr(other, name):
+                raise ReleaseManifestError(f"{name}: is not that of the release before")
 
     def to_json(self) -> str:
         """The manifest as a file."""

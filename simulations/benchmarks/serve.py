@@ -198,8 +198,8 @@ def _streamed(port: int, said: tuple[Message, ...], new_tokens: int) -> tuple[st
     used = time.process_time()
     # In a process of its own, as front ends are: in this one its threads would wait for each other.
     asked = subprocess.run(  # noqa: S603
-        [sys.executable, "-I", _CLIENT, str(port), _TOKEN],
-        input=json.dumps(body).encode("ascii"),
+        [sys.executable, "-I", _CLIENT, str(port)],
+        input=f"{_TOKEN}\n{json.dumps(body)}".encode("ascii"),
         capture_output=True,
         check=True,
     )

@@ -1,4 +1,5 @@
-"""One streamed request of the benchmark `serve`, in a process of its own: `serve_client.py PORT TOKEN < request.json`.
+"""One streamed request of the benchmark `serve`, in a process of its own: `serve_client.py PORT`, the token
+and the request in JSON on standard input, a line each.
 
 Prints a JSON list: when the request began, when each piece of text came, when the answer ended (seconds of one clock),
 and the pieces. The standard library alone, so that it starts at once.
@@ -15,8 +16,8 @@ from contextlib import closing
 
 def main() -> None:
     """See the module."""
-    port, token = int(sys.argv[1]), sys.argv[2]
-    body = sys.stdin.buffer.read()
+    port = int(sys.argv[1])
+    token, body = sys.stdin.readline().strip(), sys.stdin.read()
     times: list[float] = []
     pieces: list[str] = []
     with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:

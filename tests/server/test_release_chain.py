@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -208,6 +209,7 @@ BROKEN = {
     "other story": (_sign_anew(2, made=1_900_000_000), "release 3: previous"),
     "other story's end": (_sign_anew(3, previous="44" * 32), "release 3: previous"),
     "other adapter": (_sign_anew(3, adapter="44" * 32), "adapter: release 3 has another"),
+    "all gone": (lambda path: shutil.rmtree(path / "releases"), "before release 3 are gone"),
     "last gone": (lambda path: _move(path, 2, 3), "the last release is 1"),
 }  # fmt: skip
 

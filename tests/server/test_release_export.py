@@ -157,6 +157,7 @@ _SUMMARY = {
 
 def test_what_was_measured_and_audited_is_said_of_the_last_release_only(tmp_path: Path) -> None:
     _run(tmp_path / "run", plan())
+    (tmp_path / "run" / "config.toml").touch()  # written before a simulation begins, and the summary after it ended
     (tmp_path / "run" / "summary.json").write_text(json.dumps(_SUMMARY))
     _export(tmp_path / "run", "--out", tmp_path / "last")
     _export(tmp_path / "run", "--out", tmp_path / "first", "--round", "1")

@@ -78,10 +78,12 @@ class Server:
         )  # fmt: skip
 
 
-def install(home: Home, path: Path, *, older: bool = False, base: object = None) -> object:
+def install(
+    home: Home, path: Path, *, older: bool = False, base: object = None, servers: tuple[str, ...] = (KEY.public,)
+) -> object:
     return install_release(
         path,
-        servers=(KEY.public,),
+        servers=servers,
         kept=home.device.adapters(),
         load=lambda: base or home.base.twin(),  # type: ignore[arg-type,return-value]
         older=older,

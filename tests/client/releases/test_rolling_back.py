@@ -33,13 +33,17 @@ def test_a_round_brings_what_is_newer_and_not_what_was_gone_back_from(home: Home
     assert here(home) == [3, 1]
 
 
-def test_a_round_of_another_run_ends_the_hold(home: Home, server: Server, tmp_path: Path) -> None:
+def test_a_hold_outlives_a_round_of_another_run(home: Home, server: Server, tmp_path: Path) -> None:
     for number in (1, 2):
         install(home, server.release(number))
     roll_back(home.device.adapters())
     other = replace(server, run=OTHER_RUN, seed=50)
     home.device.keep_shared(other.request(2))
     assert used(home) == ("b", 1)
+    home.device.keep_shared(server.request(3))  # it begins with release 2, which its user went back from
+    assert used(home) == ("b", 1)
+    home.device.keep_shared(server.request(4))
+    assert used(home) == ("a", 3)
 
 
 def test_a_newer_release_ends_a_rollback(home: Home, server: Server) -> None:

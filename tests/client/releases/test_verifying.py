@@ -174,6 +174,17 @@ def test_the_next_release_must_follow_the_one_that_is_known(home: Home, server: 
     assert used(home) == ("a", 1)
 
 
+def test_no_other_server_goes_on_with_a_run_though_it_is_allowed_to_have_its_own(home: Home, server: Server) -> None:
+    both = (KEY.public, STRANGER.public)
+    install(home, server.release(1), servers=both)
+    for number in (2, 9):
+        fork = replace(server, directory=server.directory / f"fork-{number}", chain=server.chain[:1])
+        with pytest.raises(ReleaseRefusedError, match="server: is not that of"):
+            install(home, fork.release(number, key=STRANGER), servers=both)
+    assert used(home) == ("a", 1)
+    install(home, server.release(2), servers=both)
+
+
 def test_releases_between_are_followed_where_they_are_at_hand(home: Home, server: Server, tmp_path: Path) -> None:
     install(home, server.release(1))
     server.release(2)

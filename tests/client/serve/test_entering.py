@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from client.serve.api_errors import ApiError
-from client.serve.entering import MOST_TRIES, SECONDS, EnteringCodes, entering_routes
+from client.serve.entering import SECONDS, EnteringCodes, entering_routes
 from tests.client.assistant.assistants import Home
 from tests.client.serve.served import TOKEN, Served, serving
 
@@ -34,15 +33,10 @@ def test_a_code_is_good_once_and_for_a_minute() -> None:
     assert first not in repr(codes) + repr(vars(codes))
 
 
-def test_who_guesses_is_not_heard_for_a_minute() -> None:
-    clock = _Clock()
-    codes = EnteringCodes(clock=clock)
-    for number in range(MOST_TRIES):
+def test_who_guesses_keeps_nobody_out() -> None:
+    codes = EnteringCodes()
+    for number in range(100):
         assert not codes.take(f"guess {number} \udc80")
-    with pytest.raises(ApiError) as refused:
-        codes.take(codes.make())
-    assert refused.value.status == 429
-    clock.now += SECONDS
     assert codes.take(codes.make())
 
 
