@@ -156,12 +156,14 @@ class ServerDirectory:
         """A new directory with mode 0700, whole or not at all.
 
         Raises:
-            DeploymentError: something is there already, or it is an organiser's.
+            DeploymentError: something is there already, or it is an organiser's directory, or in one.
             OSError: it cannot be written.
         """
         path = path.absolute()
-        if (path / ORGANISER_KEY_FILE).exists():
-            raise DeploymentError(f"{path} holds the organiser's key, which must be on another machine than the server")
+        if (organiser := _above(path, ORGANISER_KEY_FILE)) is not None:
+            raise DeploymentError(
+                f"{organiser} holds the organiser's key, which must be on another machine than the server"
+            )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise DeploymentError(f"{path} is there already, and not empty")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,8 +193,13 @@ def issue(directory: ServerDirectory, authority: Authority, settings: ServerSett
 
 def server_directory_above(path: Path) -> Path | None:
     """The server's directory that a path is, or is in; None if it is in none."""
-    path = path.absolute()
-    return next((place for place in (path, *path.parents) if (place / "server.toml").exists()), None)
+    return _above(path, "server.toml")
+
+
+def _above(path: Path, name: str) -> Path | None:
+    # Without "..", which would hide a parent, and through links.
+    path = path.resolve()
+    return next((place for place in (path, *path.parents) if (place / name).exists()), None)
 
 
 def is_host(text: str) -> bool:

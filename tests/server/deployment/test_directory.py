@@ -149,6 +149,13 @@ def test_the_organisers_key_and_the_server_do_not_share_a_place(tmp_path: Path) 
     assert CliRunner().invoke(app, ["organiser", "init", str(tmp_path / "organiser")]).exit_code == 1
     other = CliRunner().invoke(app, ["init", str(tmp_path / "organiser"), "--host", "a.example"])
     assert "must be on another machine" in " ".join(other.output.split())
+    for below in ("server", "a/b", "a/../server"):
+        with pytest.raises(DeploymentError, match="must be on another machine"):
+            made(tmp_path / "organiser" / below)
+    assert [path.name for path in (tmp_path / "organiser").iterdir()] == ["organiser.key"]
+    (tmp_path / "link").symlink_to(tmp_path / "organiser")
+    with pytest.raises(DeploymentError, match="must be on another machine"):
+        made(tmp_path / "link" / "server")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "-a", ".hidden", "a" * 65, "a\n"])
