@@ -77,7 +77,9 @@ def _shown(overview: Overview) -> RenderableType:
             ", ".join(f"{count} {reason}" for reason, count in sorted(run.failures.items())) or "0",
             f"{run.seconds:.1f}", str(run.starts),
         )  # fmt: skip
-    if overview.runs:
+    for broken in overview.unreadable:
+        table.add_row(broken.name, "unreadable")
+    if table.row_count:
         lines.append(table)
     for run in overview.runs:
         lines += [
@@ -89,6 +91,7 @@ def _shown(overview: Overview) -> RenderableType:
         ]
         if run.said:
             lines.append(Text(f"{run.name}: {run.said}"))
+    lines += [Text(f"{broken.name}: {broken.said}") for broken in overview.unreadable]
     return Group(*lines)
 
 

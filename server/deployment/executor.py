@@ -17,8 +17,8 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 from flwr.app import Context, RecordDict
@@ -38,7 +38,8 @@ from server.deployment.bundle import build_bundle
 from server.deployment.directory import DeploymentError, ServerDirectory
 from server.deployment.running import Running
 from server.deployment.runs import ServerRun, runs_of
-from server.deployment.superlink import SuperLinkControl, connected
+from server.deployment.superlink import SuperLinkControl, UnansweredError, connected
+from server.releases import ReleaseError
 from shared.flat_config import ConfigError
 
 _LOG = logging.getLogger(__name__)
@@ -99,14 +100,16 @@ class ServerExecutor:
             now = run.control()
             if now is None or now.flower_run is None or states.get(now.flower_run) == "pending":
                 continue
-            if run.lose(_MOST_FRUITLESS):
-                _LOG.warning("the run %s was lost: it goes on from its last release", run.name)
+            with _failing_alone(run):
+                if run.lose(_MOST_FRUITLESS):
+                    _LOG.warning("the run %s was lost: it goes on from its last release", run.name)
 
     def _start_wanted(self, control: SuperLinkControl) -> None:
         for run in self._in_state("wanted"):
-            now = run.change(flower_run=control.start_run(build_bundle(), {_RUN_KEY: run.name}), state="running")
-            run.change(starts=now.starts + 1)
-            _LOG.info("the run %s was handed to SuperLink", run.name)
+            with _failing_alone(run):
+                now = run.change(flower_run=control.start_run(build_bundle(), {_RUN_KEY: run.name}), state="running")
+                run.change(starts=now.starts + 1)
+                _LOG.info("the run %s was handed to SuperLink", run.name)
 
     def _in_state(self, state: str) -> list[ServerRun]:
         found: list[ServerRun] = []
@@ -163,6 +166,29 @@ class ServerExecutor:
         return run
 
 
+@contextmanager
+def _failing_alone(run: ServerRun) -> Iterator[None]:
+    """Settles a run as failed that cannot be started, and lets the others start. A silent SuperLink is no fault of it.
+
+    Raises:
+        UnansweredError: SuperLink is silent.
+    """
+    try:
+        yield
+    except UnansweredError:
+        raise
+    except (ConfigError, DeploymentError, ReleaseError, OSError) as error:
+        said = f"it cannot be started: {_shown(error)}"
+        _LOG.error("the run %s failed (%s): %s", run.name, type(error).__name__, said)  # no content
+        with suppress(DeploymentError, OSError):  # what cannot be written either is tried again
+            run.settle("failed", said)
+
+
+def _shown(error: Exception) -> str:
+    """What an error says, without the text that a file holds."""
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
+
+
 def _serve(run: ServerRun, grid: HttpGrid, context: Context) -> None:
     from server.app import build_server_app
 
@@ -198,7 +224,6 @@ def _telling() -> tuple[type[Exception], ...]:
     from flwr.serverapp.exception import PrivacyBudgetExhausted
 
     from server.central_noise import NoiseStateError
-    from server.releases import ReleaseError
     from server.roster import RosterError
     from server.rounds import TooFewRepliesError
     from shared.adapter_spec import AdapterError

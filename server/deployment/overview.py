@@ -78,16 +78,30 @@ class RunOverview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnreadableRun:
+    """A run with a damaged file: no figure of it can be told.
+
+    Attributes:
+        said: which file, and what is wrong with it.
+    """
+
+    name: str
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """Attributes:
     up: whether the server runs.
     superlink: whether SuperLink answers.
+    runs: those that can be read.
     """
 
     up: bool
     superlink: bool
     devices: DeviceCounts
     runs: tuple[RunOverview, ...]
+    unreadable: tuple[UnreadableRun, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Plain values."""
@@ -99,16 +113,24 @@ class Overview:
 
 
 def look_at(directory: ServerDirectory) -> Overview:
-    """The server as it is now. Raises: DeploymentError: a file of its is damaged."""
+    """The server as it is now. Raises: DeploymentError: the list of its devices is damaged."""
     running = read_running(directory)
     online = None if running is None else _online(directory, running)
     devices = DeviceBook(directory.devices).every()
     revoked = sum(one.revoked is not None for one in devices)
+    seen: list[RunOverview] = []
+    unreadable: list[UnreadableRun] = []
+    for run in runs_of(directory):
+        try:
+            seen.append(look_at_run(run))
+        except DeploymentError as error:
+            unreadable.append(UnreadableRun(name=run.name, said=str(error)))
     return Overview(
         up=running is not None,
         superlink=online is not None,
         devices=DeviceCounts(enrolled=len(devices) - revoked, revoked=revoked, online=online),
-        runs=tuple(look_at_run(run) for run in runs_of(directory)),
+        runs=tuple(seen),
+        unreadable=tuple(unreadable),
     )
 
 
@@ -199,8 +221,10 @@ def _exposition(overview: Overview) -> Iterator[str]:
     if counts.online is not None:
         yield from _metric("devices_online", "Devices that are connected.", [({}, counts.online)])
     runs = [({"run": run.name}, run) for run in overview.runs]
+    states = [(run.name, str(run.state)) for run in overview.runs]
+    states += [(run.name, "unreadable") for run in overview.unreadable]
     yield from _metric(
-        "run_state", "1 for the state that a run is in.", [({**of, "state": run.state}, 1) for of, run in runs]
+        "run_state", "1 for the state that a run is in.", [({"run": name, "state": state}, 1) for name, state in states]
     )
     for name, said, field in (
         ("run_rounds_planned", "Rounds of the plan.", "rounds"),

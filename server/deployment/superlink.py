@@ -43,7 +43,12 @@ from server.deployment.running import LOOPBACK, Running
 
 _LOG = logging.getLogger(__name__)
 _GONE = "unregistered"
+_NOT_NOW = frozenset({502, 503, 504})
 NodeState = Literal["online", "offline", "registered"]
+
+
+class UnansweredError(DeploymentError):
+    """SuperLink is silent: it starts, or has died. What was asked of it can be asked again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +107,10 @@ def is_serving(running: Running, *, timeout: float = 2.0) -> bool:
 
 
 class SuperLinkControl:
-    """What an operator may ask of SuperLink. Every method raises DeploymentError where it refuses or is silent."""
+    """What an operator may ask of SuperLink.
+
+    Every method raises DeploymentError where it refuses, and UnansweredError, which is one, where it is silent.
+    """
 
     def __init__(self, client: ControlHttpClient) -> None:
         self._client = client
@@ -147,7 +155,7 @@ class SuperLinkControl:
         except httpx.HTTPStatusError as error:
             _LOG.debug("SuperLink has no such run to stop (%d)", error.response.status_code)
         except httpx.HTTPError as error:
-            raise DeploymentError(f"SuperLink does not answer ({type(error).__name__})") from None
+            raise UnansweredError(f"SuperLink does not answer ({type(error).__name__})") from None
 
     def run_states(self) -> dict[int, str]:
         """Flower's status of each run by its id: "pending", "starting", "running" or "finished:..."."""
@@ -198,7 +206,9 @@ def _explained(doing: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPStatusError as error:
+        if error.response.status_code in _NOT_NOW:
+            raise UnansweredError(f"SuperLink cannot {doing} now (status {error.response.status_code})") from None
         said = error.response.text[:200]
         raise DeploymentError(f"SuperLink refused to {doing} (status {error.response.status_code}: {said})") from None
     except httpx.HTTPError as error:
-        raise DeploymentError(f"SuperLink does not answer ({type(error).__name__}): is it starting?") from None
+        raise UnansweredError(f"SuperLink does not answer ({type(error).__name__}): is it starting?") from None

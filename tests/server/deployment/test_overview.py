@@ -87,6 +87,28 @@ def test_a_run_that_nobody_was_asked_for_has_cost_nothing(tmp_path: Path) -> Non
     assert float(budget.server_planned) > 0
 
 
+@pytest.mark.parametrize("file", ["run.toml", "control.json", "rounds.jsonl"])
+def test_a_run_that_cannot_be_read_hides_no_other(tmp_path: Path, file: str) -> None:
+    made = ServerDirectory.create(tmp_path / "server", ServerSettings(host="a.example"))
+    for name in ("broken", "whole"):
+        ServerRun(made, name).want(plan(), resume=False)
+    (made.run("broken") / file).write_text("x = 1\n{}\n")
+    text = CliRunner().invoke(app, ["status", str(made.path)])
+    as_json = json.loads(CliRunner().invoke(app, ["status", str(made.path), "--json"]).stdout)
+    with listening(build_metrics(made)) as port:
+        samples = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+
+    assert text.exit_code == 0
+    assert re.search(r"broken\W+unreadable", text.output)
+    assert f"broken/{file}" in "".join(text.output.split())
+    assert [one["name"] for one in as_json["runs"]] == ["whole"]
+    assert [one["name"] for one in as_json["unreadable"]] == ["broken"]
+    assert [line for line in samples if 'run="broken"' in line] == [
+        'tacit_run_state{run="broken",state="unreadable"} 1'
+    ]
+    assert 'tacit_run_state{run="whole",state="wanted"} 1' in samples
+
+
 def test_prometheus_is_told_numbers_about_all_devices_together(server: ServerDirectory) -> None:
     with listening(build_metrics(server)) as port:
         said = httpx.get(f"http://127.0.0.1:{port}/metrics").text

@@ -16,7 +16,8 @@ from server.deployment.directory import DeploymentError, ServerDirectory, Server
 from server.deployment.executor import ServerExecutor, _outcome
 from server.deployment.running import Running
 from server.deployment.runs import RunControl, RunState, ServerRun, runs_of
-from server.releases import CHECKPOINT_FILE, ReleaseError
+from server.deployment.superlink import UnansweredError
+from server.releases import CHECKPOINT_FILE, ROUNDS_FILE, ReleaseError
 from shared.flat_config import from_tables
 from shared.plan_terms import SecureAggregationTerms
 from shared.round_plan import FederationPlan
@@ -36,12 +37,15 @@ class ScriptedSuperLink:
     states: dict[int, str] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
+    refusing: dict[str, Exception] = field(default_factory=dict)
 
     def run_states(self) -> dict[int, str]:
         return self.states
 
     def start_run(self, _bundle: Bundle, settings: dict[str, str]) -> int:
         (name,) = settings.values()
+        if name in self.refusing:
+            raise self.refusing[name]
         self.started.append(name)
         return 100 + len(self.started)
 
@@ -191,6 +195,47 @@ def test_a_damaged_run_keeps_no_other_from_running(server: ServerDirectory) -> N
     executor(server)._start_wanted(superlink)  # type: ignore[arg-type]
 
     assert superlink.started == ["whole"]
+
+
+def test_a_lost_run_whose_rounds_are_damaged_fails_alone(server: ServerDirectory) -> None:
+    broken, whole = (wanted(server, name, state="running", flower_run=7) for name in ("broken", "whole"))
+    (broken.path / ROUNDS_FILE).write_text(f"{{{MARKER}\n{{}}\n")
+    superlink, one = ScriptedSuperLink(), executor(server)
+    one._start_lost(superlink)  # type: ignore[arg-type]
+    one._start_wanted(superlink)  # type: ignore[arg-type]
+    now, other = broken.control(), whole.control()
+
+    assert now is not None
+    assert other is not None
+    assert (now.state, other.state, superlink.started) == ("failed", "running", ["whole"])
+    assert "it cannot be started" in now.said
+    assert "line 1: damaged" in now.said
+    assert MARKER not in now.said
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state", "started"),
+    [
+        (DeploymentError("SuperLink refused to start a run"), "failed", ["second"]),
+        (ReleaseError("damaged"), "failed", ["second"]),
+        (PermissionError(13, "Permission denied"), "failed", ["second"]),
+        (UnansweredError("SuperLink does not answer"), "wanted", []),
+    ],
+)
+def test_a_run_that_superlink_refuses_holds_up_no_other_and_a_silent_one_fails_none(
+    server: ServerDirectory, refusal: Exception, state: RunState, started: list[str]
+) -> None:
+    first = wanted(server, "first")
+    wanted(server, "second")
+    superlink = ScriptedSuperLink(refusing={"first": refusal})
+    silent = isinstance(refusal, UnansweredError)
+    with pytest.raises(UnansweredError) if silent else nullcontext():
+        executor(server)._start_wanted(superlink)  # type: ignore[arg-type]
+    now = first.control()
+
+    assert now is not None
+    assert (now.state, superlink.started) == (state, started)
+    assert bool(now.said) != silent
 
 
 @pytest.mark.parametrize(
