@@ -76,23 +76,25 @@ class DeviceBook:
     def enrol(self, card: DeviceCard) -> tuple[EnrolledDevice, bool]:
         """A device's entry, made if it is new; whether it is.
 
+        A revoked device comes back under a new node key and a new number: SuperLink takes a node key once.
+
         Raises:
-            DeploymentError: the identity has another node key here, or the node key another identity, or the device was
-                revoked; or the file is damaged.
+            DeploymentError: the identity has another node key here, or the node key another identity, or the node key
+                was revoked; or the file is damaged.
             OSError: it cannot be written.
         """
         with self._changing() as devices:
             for one in devices:
-                if one.card == card:
-                    if one.revoked is not None:
-                        raise DeploymentError(
-                            f"device {one.number} was revoked on {one.revoked[:10]}, and a number is not given twice: "
-                            "let the device make new keys"
-                        )
+                if one.card == card and one.revoked is None:
                     return one, False
+                if one.card.node_key == card.node_key and one.revoked is not None:
+                    raise DeploymentError(
+                        f"device {one.number} was revoked on {one.revoked[:10]}, and its node key with it: let the "
+                        "device make a new one (delete its node.key, and show its card again)"
+                    )
                 same = {"identity": one.card.identity == card.identity, "node key": one.card.node_key == card.node_key}
                 for what, is_same in same.items():
-                    if is_same:
+                    if is_same and one.revoked is None:
                         raise DeploymentError(
                             f"device {one.number} has this {what} with another key beside it: revoke it first"
                         )
@@ -112,12 +114,18 @@ class DeviceBook:
         raise DeploymentError(f"there is no device {number}")
 
     def find(self, text: str) -> EnrolledDevice:
-        """The device of a number, an identity, or the beginning of one. Raises: DeploymentError: none, or several."""
+        """The device of a number, an identity, or the beginning of one; of an identity's, the one that is not revoked.
+
+        Raises:
+            DeploymentError: none, or several.
+        """
         found = [
             one
             for one in self.every()
             if text == str(one.number) or (len(text) >= 8 and one.card.identity.startswith(text))
         ]
+        if len(found) > 1:
+            found = [one for one in found if one.revoked is None]
         if len(found) != 1:
             raise DeploymentError(f"{'no device is' if not found else 'several devices are'} known by {text!r}")
         return found[0]

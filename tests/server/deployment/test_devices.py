@@ -33,7 +33,7 @@ def test_a_device_is_enrolled_once_and_its_number_is_never_given_again(tmp_path:
     assert [one.number for one in book.active()] == [0, 1, 3]
     assert [one.number for one in DeviceBook(tmp_path / "devices.json").every()] == [0, 1, 2, 3]
     assert stat.S_IMODE((tmp_path / "devices.json").stat().st_mode) == 0o600
-    with pytest.raises(DeploymentError, match=r"was revoked .* new keys"):
+    with pytest.raises(DeploymentError, match=r"was revoked .* make a new one"):
         book.enrol(cards[2])
     with pytest.raises(DeploymentError, match="no device 7"):
         book.revoke(7)
@@ -48,6 +48,26 @@ def test_one_key_belongs_to_one_device(tmp_path: Path) -> None:
     with pytest.raises(DeploymentError, match="has this node key with another key"):
         book.enrol(card(2, node_key=first.card.node_key))
     assert len(book.every()) == 1
+
+
+def test_a_revoked_device_comes_back_with_a_new_node_key_and_number(tmp_path: Path) -> None:
+    book = DeviceBook(tmp_path / "devices.json")
+    first, _ = book.enrol(card(1))
+    other, _ = book.enrol(card(2))
+    with pytest.raises(DeploymentError, match=r"device 0 has this identity .*: revoke it first"):
+        book.enrol(card(1))
+    book.revoke(first.number)
+
+    with pytest.raises(DeploymentError, match="device 0 was revoked"):
+        book.enrol(card(3, node_key=first.card.node_key))
+    again, is_new = book.enrol(card(1))
+    assert (again.number, is_new) == (2, True)
+    assert book.enrol(again.card) == (again, False)
+    assert book.active() == (other, again)
+    assert book.find(again.card.identity) == again
+    assert book.find("0").revoked is not None
+    with pytest.raises(DeploymentError, match=r"device 2 has this identity .*: revoke it first"):
+        book.enrol(card(1))
 
 
 def test_a_damaged_book_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
