@@ -69,15 +69,16 @@ def stop(
         directory = ServerDirectory(server)
         directory.settings()
         run = ServerRun(directory, name)
-        now = run.control()
-        if now is None:
+        before = run.control()
+        if before is None:
             raise DeploymentError(f"there is no run {name}")
         run.settle("stopped")
+        now = run.control() or before  # again: the executor may have handed it over in between
         running = read_running(directory)
         if running is not None and now.flower_run is not None:
             with connected(directory, running) as control:
                 control.stop_run(now.flower_run)
-        said(f"the run {name} is {'over' if now.is_over else 'stopped'}")
+        said(f"the run {name} is {'over' if before.is_over or now.state != 'stopped' else 'stopped'}")
 
 
 def _follow(run: ServerRun) -> None:

@@ -107,9 +107,15 @@ class ServerExecutor:
     def _start_wanted(self, control: SuperLinkControl) -> None:
         for run in self._in_state("wanted"):
             with _failing_alone(run):
-                now = run.change(flower_run=control.start_run(build_bundle(), {_RUN_KEY: run.name}), state="running")
-                run.change(starts=now.starts + 1)
-                _LOG.info("the run %s was handed to SuperLink", run.name)
+                flower_run = control.start_run(build_bundle(), {_RUN_KEY: run.name})
+                kept = False
+                try:
+                    kept = run.hand_over(flower_run)
+                finally:  # ended meanwhile, or not written down: nobody would know of it
+                    if not kept:
+                        control.stop_run(flower_run)
+                if kept:
+                    _LOG.info("the run %s was handed to SuperLink", run.name)
 
     def _in_state(self, state: str) -> list[ServerRun]:
         found: list[ServerRun] = []

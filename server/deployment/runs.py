@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -79,7 +80,7 @@ class ServerRun:
         """Changes what is written of it, whole or not at all. Raises: DeploymentError, OSError."""
         with FileLock(self.path / ".control.lock", mode=0o600):
             changed = replace(self.control() or RunControl(state="wanted"), **changes)  # type: ignore[arg-type]
-            write_private(self.path / _CONTROL, [json.dumps(asdict(changed)).encode()])
+            self._write(changed)
         return changed
 
     def settle(self, state: RunState, said: str = "") -> None:
@@ -87,22 +88,38 @@ class ServerRun:
         with FileLock(self.path / ".control.lock", mode=0o600):
             now = self.control()
             if now is not None and not now.is_over:
-                ended = replace(now, state=state, said=said)
-                write_private(self.path / _CONTROL, [json.dumps(asdict(ended)).encode()])
+                self._write(replace(now, state=state, said=said))
+
+    def hand_over(self, flower_run: int) -> bool:
+        """Writes down that SuperLink has it, under an id; False where it is no longer wanted: end it there.
+
+        Raises:
+            DeploymentError, OSError: it cannot be written.
+        """
+        with FileLock(self.path / ".control.lock", mode=0o600):
+            now = self.control()
+            if now is None or now.state != "wanted":
+                return False
+            self._write(replace(now, state="running", flower_run=flower_run, starts=now.starts + 1))
+        return True
 
     def lose(self, most: int) -> bool:
-        """Asks for a run again that was lost with a process; not where that has led nowhere `most` times in a row.
+        """Asks for a running run again that was lost with a process; not where that led nowhere `most` times in a row.
 
         Raises:
             DeploymentError, ReleaseError: a file of its is damaged; OSError.
         """
         released = len(read_rounds(self.path))
-        now = self.control()
-        fruitless = 0 if now is None or released > now.released else now.fruitless + 1
-        if fruitless > most:
-            self.settle("failed", f"it was lost {fruitless} times without a release in between: see logs, then resume")
-            return False
-        self.change(state="wanted", released=released, fruitless=fruitless)
+        with FileLock(self.path / ".control.lock", mode=0o600):
+            now = self.control()
+            if now is None or now.state != "running":
+                return False
+            fruitless = 0 if released > now.released else now.fruitless + 1
+            if fruitless > most:
+                said = f"it was lost {fruitless} times without a release in between: see logs, then resume"
+                self._write(replace(now, state="failed", said=said))
+                return False
+            self._write(replace(now, state="wanted", released=released, fruitless=fruitless))
         return True
 
     def want(self, plan: FederationPlan, *, resume: bool) -> None:
@@ -157,6 +174,9 @@ class ServerRun:
         config["output.resume"] = resume
         return config  # type: ignore[return-value]  # TOML of scalars, and parsed strictly by who reads it
 
+    def _write(self, control: RunControl) -> None:
+        write_private(self.path / _CONTROL, [json.dumps(asdict(control)).encode()])
+
     def _config(self) -> dict[str, object]:
         try:
             return read_toml(self.path / _CONFIG)
@@ -170,7 +190,11 @@ def runs_of(directory: ServerDirectory) -> tuple[ServerRun, ...]:
         found = [place for place in directory.runs.iterdir() if (place / _CONTROL).exists()]
     except FileNotFoundError:
         return ()
-    return tuple(ServerRun(directory, place.name) for place in sorted(found, key=_asked))
+    runs: list[ServerRun] = []
+    for place in sorted(found, key=_asked):
+        with suppress(DeploymentError):  # a copy that somebody made, say, under a name that no run can have
+            runs.append(ServerRun(directory, place.name))
+    return tuple(runs)
 
 
 def _asked(place: Path) -> tuple[float, str]:

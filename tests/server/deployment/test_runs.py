@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +40,7 @@ class ScriptedSuperLink:
     started: list[str] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
     refusing: dict[str, Exception] = field(default_factory=dict)
+    meanwhile: Callable[[], object] = lambda: None
 
     def run_states(self) -> dict[int, str]:
         return self.states
@@ -47,6 +50,7 @@ class ScriptedSuperLink:
         if name in self.refusing:
             raise self.refusing[name]
         self.started.append(name)
+        self.meanwhile()
         return 100 + len(self.started)
 
     def stop_run(self, run: int) -> None:
@@ -157,6 +161,7 @@ def test_a_release_between_two_losses_counts(server: ServerDirectory, monkeypatc
     for released in range(20):
         monkeypatch.setattr("server.deployment.runs.read_rounds", lambda _, released=released: range(released))
         assert run.lose(1)
+        assert run.hand_over(8)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,7 @@ def test_a_damaged_run_keeps_no_other_from_running(server: ServerDirectory) -> N
     wanted(server, "broken")
     wanted(server, "whole")
     (server.runs / "broken" / "control.json").write_text("{")
+    shutil.copytree(server.runs / "whole", server.runs / "whole (copy)")
     superlink = ScriptedSuperLink()
 
     executor(server)._start_wanted(superlink)  # type: ignore[arg-type]
@@ -258,6 +264,40 @@ def test_a_run_started_again_goes_on_from_its_last_release(server: ServerDirecto
     (run.path / CHECKPOINT_FILE).write_bytes(b"")
     assert run.configuration(again=True)["output.resume"] is True
     assert run.configuration(again=False)["output.resume"] is False
+
+
+def test_what_is_stopped_while_superlink_starts_it_stays_stopped_and_ends_there(server: ServerDirectory) -> None:
+    run = wanted(server, starts=1)
+    superlink = ScriptedSuperLink(meanwhile=lambda: run.settle("stopped"))
+
+    executor(server)._start_wanted(superlink)  # type: ignore[arg-type]
+
+    assert run.control() == RunControl(state="stopped", starts=1)
+    assert superlink.stopped == [101]
+
+
+def test_a_start_that_cannot_be_written_down_ends_at_superlink(server: ServerDirectory) -> None:
+    run = wanted(server)
+    superlink = ScriptedSuperLink(meanwhile=lambda: (run.path / "control.json").write_text("{"))
+
+    executor(server)._start_wanted(superlink)  # type: ignore[arg-type]
+
+    assert superlink.stopped == [101]
+
+
+def test_a_run_stopped_after_it_was_found_lost_is_not_asked_for_again(
+    server: ServerDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = wanted(server, state="running", flower_run=7)
+
+    def stopping(_: Path) -> list[object]:
+        run.settle("stopped")
+        return []
+
+    monkeypatch.setattr("server.deployment.runs.read_rounds", stopping)
+
+    assert not run.lose(1)
+    assert run.control() == RunControl(state="stopped", flower_run=7)
 
 
 def test_what_an_operator_has_stopped_stays_stopped(server: ServerDirectory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,29 @@ def test_a_mistake_begins_nothing(server: ServerDirectory, more: list[str], said
     assert list(server.runs.iterdir()) == []
 
 
+def test_a_run_that_was_handed_over_while_it_was_stopped_is_ended_at_superlink(
+    server: ServerDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, ended = ServerRun.settle, []
+
+    class Control:
+        def stop_run(self, run: int) -> None:
+            ended.append(run)
+
+    def late(run: ServerRun, state: RunState, said: str = "") -> None:
+        run.hand_over(9)
+        settle(run, state, said)
+
+    train(server, 0)
+    _pretend_up(server)
+    monkeypatch.setattr(ServerRun, "settle", late)
+    monkeypatch.setattr("server.deployment.superlink.connected", lambda *_: nullcontext(Control()))
+
+    assert "the run first is stopped" in CliRunner().invoke(app, ["stop", "first"]).output
+    assert ended == [9]
+    assert _state(server) == "stopped"
+
+
 def test_a_run_is_stopped_and_resumed(server: ServerDirectory) -> None:
     train(server, 0)
     assert "the run first is stopped" in CliRunner().invoke(app, ["stop", "first"]).output
@@ -98,4 +122,6 @@ def test_a_run_is_stopped_and_resumed(server: ServerDirectory) -> None:
 
     train(server, 0, "--resume")
     assert _state(server) == "wanted"
+    assert "the run first is stopped" in CliRunner().invoke(app, ["stop", "first"]).output
+    assert "the run first is over" in CliRunner().invoke(app, ["stop", "first"]).output
     assert "there is no run other" in CliRunner().invoke(app, ["stop", "other"]).output
