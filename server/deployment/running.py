@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -15,6 +17,7 @@ from server.deployment.directory import DeploymentError, ServerDirectory, Server
 from shared.private_files import write_private
 
 LOOPBACK = "127.0.0.1"
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +44,16 @@ def claimed(directory: ServerDirectory, settings: ServerSettings) -> Iterator[Ru
     Raises:
         DeploymentError: a server runs in it already, or one of its ports is in use.
     """
-    lock = FileLock(directory.state / "lock", mode=0o600)
+    lock = FileLock(_lock(directory), mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOK_SECONDS, poll_interval=0.02)  # whoever looks holds it for a moment
     except Timeout:
         running = read_running(directory)
         by = "" if running is None else f" (process {running.pid})"
         raise DeploymentError(f"the server in {directory.path} is up already{by}") from None
     file = directory.state / "running.json"
     try:
+        file.unlink(missing_ok=True)  # a killed server's
         check_port(settings.listen, settings.port, "server.port")
         check_port(LOOPBACK, settings.metrics_port, "server.metrics-port")
         superlink, health = free_ports(2)
@@ -62,13 +66,28 @@ def claimed(directory: ServerDirectory, settings: ServerSettings) -> Iterator[Ru
 
 
 def read_running(directory: ServerDirectory) -> Running | None:
-    """What runs, or None. The file of a supervisor that was killed counts for nothing."""
+    """What runs, or None. The file of a supervisor that was killed counts for nothing: its lock went with it."""
     try:
         running = Running(**json.loads((directory.state / "running.json").read_text(encoding="utf-8")))
-        os.kill(running.pid, 0)
+        return running if _is_held(_lock(directory)) else None
     except (OSError, ValueError, TypeError):
         return None
-    return running
+
+
+def _lock(directory: ServerDirectory) -> Path:
+    return directory.state / "lock"
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds the lock for itself. Looking is shared, so that two who look do not see each other."""
+    descriptor = os.open(lock, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def check_port(address: str, port: int, key: str) -> None:

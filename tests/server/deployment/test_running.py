@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,30 @@ def test_a_killed_servers_file_counts_for_nothing(server: ServerDirectory) -> No
     assert read_running(server) is None
     (server.state / "running.json").write_text("{")
     assert read_running(server) is None
+
+
+def test_a_killed_server_is_not_up_where_another_process_has_its_number_now(server: ServerDirectory) -> None:
+    with claimed(server, server.settings()):
+        left = (server.state / "running.json").read_bytes()
+    (server.state / "lock").touch()
+    (server.state / "running.json").write_bytes(left)  # its number is of this process, which lives
+
+    assert read_running(server) is None
+    with claimed(server, server.settings()) as running:
+        assert read_running(server) == running
+
+
+def test_who_looks_keeps_no_server_from_coming_up_and_sees_nobody_else_who_looks(server: ServerDirectory) -> None:
+    (server.state / "lock").touch()
+    (server.state / "running.json").write_text(json.dumps({"pid": os.getpid(), "superlink": 1, "health": 2}))
+    with (server.state / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert read_running(server) is None
+        done = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
+        done.start()
+        with claimed(server, server.settings()) as running:
+            assert read_running(server) == running
+        done.join()
 
 
 @pytest.mark.parametrize("which", ["port", "metrics_port"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.deployment import overview
 from server.deployment.directory import ServerDirectory, ServerSettings
+from server.deployment.running import claimed, free_ports
 from server.deployment.runs import RunState, ServerRun
+from shared.round_plan import FederationPlan
 
 PLAIN = ["train", "--set", "federation.aggregation=plain", "--name", "first"]
 
@@ -33,9 +35,11 @@ def train(server: ServerDirectory, status: int, *more: str) -> str:
     return " ".join(shown.output.split())
 
 
-def _pretend_up(server: ServerDirectory) -> None:
-    running = {"pid": os.getpid(), "superlink": 1, "health": 2}
-    (server.state / "running.json").write_text(json.dumps(running))
+@pytest.fixture
+def up(server: ServerDirectory) -> Iterator[None]:
+    port, metrics = free_ports(2)
+    with claimed(server, replace(server.settings(), listen="127.0.0.1", port=port, metrics_port=metrics)):
+        yield
 
 
 def _state(server: ServerDirectory) -> RunState | None:
@@ -53,17 +57,18 @@ def test_a_run_waits_for_its_server(server: ServerDirectory) -> None:
     assert "under way already" in train(server, 1)
 
 
+@pytest.mark.usefixtures("up")
 def test_ctrl_c_ends_the_showing_and_not_the_run(server: ServerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: ServerRun) -> None:
         raise KeyboardInterrupt
 
-    _pretend_up(server)
     monkeypatch.setattr(overview, "look_at_run", interrupted)
 
     assert "the run goes on" in train(server, 130)
     assert _state(server) == "wanted"
 
 
+@pytest.mark.usefixtures("up")
 def test_a_run_that_fails_says_why(server: ServerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     look = overview.look_at_run
 
@@ -71,7 +76,6 @@ def test_a_run_that_fails_says_why(server: ServerDirectory, monkeypatch: pytest.
         run.settle("failed", "1 of the 20 devices answered the roll call")
         return look(run)
 
-    _pretend_up(server)
     monkeypatch.setattr(overview, "look_at_run", failing)
 
     assert "the run first failed: 1 of the 20 devices answered the roll call" in train(server, 1)
@@ -91,6 +95,7 @@ def test_a_mistake_begins_nothing(server: ServerDirectory, more: list[str], said
     assert list(server.runs.iterdir()) == []
 
 
+@pytest.mark.usefixtures("up")
 def test_a_run_that_was_handed_over_while_it_was_stopped_is_ended_at_superlink(
     server: ServerDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,8 +109,7 @@ def test_a_run_that_was_handed_over_while_it_was_stopped_is_ended_at_superlink(
         run.hand_over(9)
         settle(run, state, said)
 
-    train(server, 0)
-    _pretend_up(server)
+    ServerRun(server, "first").want(FederationPlan(), resume=False)
     monkeypatch.setattr(ServerRun, "settle", late)
     monkeypatch.setattr("server.deployment.superlink.connected", lambda *_: nullcontext(Control()))
 
