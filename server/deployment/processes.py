@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import ssl
 import sys
@@ -16,13 +17,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.deployment.directory import ServerDirectory
 from server.deployment.running import LOOPBACK, Running, read_running
 
+if TYPE_CHECKING:
+    import uvicorn
+
+    from server.deployment.door_connections import ConnectionLimits
+
 SUPERLINK, EXECUTOR, FRONT_DOOR = "superlink", "executor", "front-door"
 _WATCH_SECONDS = 1.0
-_CONNECTIONS = 2048
 _IDLE_SECONDS = 65  # devices ask every three seconds
 
 
@@ -63,10 +69,33 @@ def _executor(directory: ServerDirectory, running: Running) -> None:
     ServerExecutor(directory, running).run_one()
 
 
+def front_door_config(
+    directory: ServerDirectory, running: Running, limits: ConnectionLimits | None = None
+) -> uvicorn.Config:
+    """How uvicorn serves the front door: TLS, within limits, without a log of who asks."""
+    import uvicorn
+
+    from server.deployment.door_connections import ConnectionLimits, limited_connections
+    from server.deployment.front_door import build_front_door
+
+    settings = directory.settings()
+    certificate, key = directory.certificate("server")
+    app = build_front_door(
+        running.address,
+        authority=ssl.create_default_context(cafile=str(directory.authority)),
+        largest_request=settings.largest_request * 2**20,
+    )
+    return uvicorn.Config(
+        app, host=settings.listen, port=settings.port, ssl_certfile=certificate, ssl_keyfile=str(key), ws="none",
+        http=limited_connections(limits or ConnectionLimits()), log_config=None, access_log=False,
+        server_header=False, date_header=False, timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+
+
 def _front_door(directory: ServerDirectory, running: Running) -> None:
     import uvicorn
 
-    from server.deployment.front_door import build_front_door
+    from server.deployment.door_connections import ConnectionLimits
     from server.deployment.metrics import build_metrics
 
     class Beside(uvicorn.Server):
@@ -77,17 +106,9 @@ def _front_door(directory: ServerDirectory, running: Running) -> None:
             yield
 
     settings = directory.settings()
-    certificate, key = directory.certificate("server")
-    app = build_front_door(
-        running.address,
-        authority=ssl.create_default_context(cafile=str(directory.authority)),
-        largest_request=settings.largest_request * 2**20,
-    )
-    front_door = uvicorn.Config(
-        app, host=settings.listen, port=settings.port, ssl_certfile=certificate, ssl_keyfile=str(key), ws="none",
-        log_config=None, access_log=False, server_header=False, date_header=False, limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+    limits = ConnectionLimits()
+    _allow_files(3 * limits.in_all)  # a connection, its body, and one to SuperLink
+    front_door = front_door_config(directory, running, limits)
     metrics = uvicorn.Config(
         build_metrics(directory), host=LOOPBACK, port=settings.metrics_port, ws="none", log_config=None,
         access_log=False, server_header=False, timeout_graceful_shutdown=1,
@@ -101,6 +122,13 @@ def _front_door(directory: ServerDirectory, running: Running) -> None:
         await other
 
     asyncio.run(serve())
+
+
+def _allow_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 if __name__ == "__main__":

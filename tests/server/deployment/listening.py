@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -13,12 +14,19 @@ from starlette.types import ASGIApp
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[int]:
-    """Its port."""
+def listening(app: ASGIApp, *, http: type[asyncio.Protocol] | None = None) -> Iterator[int]:
+    """Its port. `http`: uvicorn's protocol, or its own choice."""
+    config = uvicorn.Config(app, http=http or "auto", log_config=None, ws="none", timeout_graceful_shutdown=1)
+    with listening_as(config) as port:
+        yield port
+
+
+@contextmanager
+def listening_as(config: uvicorn.Config) -> Iterator[int]:
+    """The port of what a configuration serves, whatever port that names."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([taken],), daemon=True)
         thread.start()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
+import ssl
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,8 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from server.deployment.directory import ServerDirectory, ServerSettings
+from server.deployment.door_connections import ConnectionLimits, _network, limited_connections
 from server.deployment.front_door import _PATH, build_front_door
-from tests.server.deployment.listening import listening
+from server.deployment.processes import front_door_config
+from server.deployment.running import Running, free_ports
+from tests.server.deployment.listening import listening, listening_as
 
 MOST = 8 * 2**20
 
@@ -148,6 +159,147 @@ def test_where_superlink_is_away_devices_are_told_to_come_again() -> None:
         door = build_front_door(f"127.0.0.1:{nobody.getsockname()[1]}", authority=None, largest_request=MOST)
         with listening(door) as port:
             assert httpx.post(f"http://127.0.0.1:{port}/v1/fleet/pull-messages").status_code == 503
+
+
+def _began(port: int) -> socket.socket:
+    """A connection with one byte of a body of 100."""
+    line = socket.create_connection(("127.0.0.1", port), timeout=5)
+    line.sendall(b"POST /v1/fleet/push-object HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\na")
+    return line
+
+
+def _heard(line: socket.socket) -> bytes:
+    """Everything until the other side ends."""
+    heard = b""
+    try:
+        while part := line.recv(65536):
+            heard += part
+    except ConnectionResetError:
+        pass
+    return heard
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    upstream = Upstream()
+    with listening(upstream) as inside:
+        door = build_front_door(f"127.0.0.1:{inside}", authority=None, largest_request=MOST, body_seconds=0.3)
+        with listening(door) as port, _began(port) as line:
+            time.sleep(0.1)
+            line.sendall(b"a")  # a part more gives no more time
+            heard = _heard(line)
+    assert heard.startswith(b"HTTP/1.1 408")
+    assert upstream.asked == []
+
+
+def test_slow_bodies_hold_no_connection_to_superlink() -> None:
+    upstream = Upstream()
+    with listening(upstream) as inside:
+        door = build_front_door(
+            f"127.0.0.1:{inside}", authority=None, largest_request=MOST, body_seconds=8, inside=2, free_seconds=2
+        )
+        with listening(door) as port, ExitStack() as lines:
+            for _ in range(6):
+                lines.enter_context(_began(port))
+            time.sleep(0.3)
+            begun = time.monotonic()
+            answer = httpx.post(f"http://127.0.0.1:{port}/v1/fleet/pull-messages", content=b"hi")
+            assert (answer.status_code, answer.content) == (412, b"answer:hi")
+            assert time.monotonic() - begun < 1.5
+
+
+def test_where_no_connection_to_superlink_is_free_devices_are_told_to_come_again() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            entered.set()
+            await asyncio.to_thread(leave.wait, 10)
+            await Response(status_code=200)(scope, receive, send)
+
+    with listening(slow) as inside, ThreadPoolExecutor(1) as other:
+        door = build_front_door(f"127.0.0.1:{inside}", authority=None, largest_request=MOST, inside=1, free_seconds=0.2)
+        with listening(door) as port:
+            address = f"http://127.0.0.1:{port}/v1/fleet/pull-messages"
+            first = other.submit(httpx.post, address, content=b"a", timeout=10)
+            assert entered.wait(5)
+            try:
+                assert httpx.post(address, content=b"b", timeout=5).status_code == 503
+            finally:
+                leave.set()
+            assert first.result(10).status_code == 200
+
+
+def test_a_connection_that_asks_nothing_is_closed() -> None:
+    upstream = Upstream()
+    ask = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    with listening(upstream, http=limited_connections(ConnectionLimits(head_seconds=0.4))) as port:
+        for first, then in ((b"", b""), (b"POST / HT", b""), (b"", ask), (ask, b"\r\n"), (ask, b"POST / HT")):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+                line.sendall(first)
+                time.sleep(0.2)
+                line.sendall(then)
+                heard = b""
+                if ask in (first, then):  # in time: answered, and open
+                    heard = line.recv(65536)
+                    assert heard.startswith(b"HTTP/1.1 412")
+                if then == ask:
+                    time.sleep(0.5)
+                    line.sendall(ask)
+                    assert line.recv(65536).startswith(b"HTTP/1.1 412")
+                else:
+                    assert _heard(line) == b""
+    assert [path for _, path, _, _ in upstream.asked] == ["/"] * 4
+
+
+@pytest.mark.parametrize(
+    "limits", [ConnectionLimits(per_peer=2), ConnectionLimits(in_all=2, per_peer=9)], ids=["of a peer", "in all"]
+)
+def test_connections_beyond_a_limit_are_closed_until_others_end(limits: ConnectionLimits) -> None:
+    def answered(port: int) -> bool:
+        try:
+            return httpx.post(f"http://127.0.0.1:{port}/").status_code == 412
+        except httpx.TransportError:
+            return False
+
+    with listening(Upstream(), http=limited_connections(limits)) as port:
+        assert answered(port)
+        with _began(port):
+            assert answered(port)
+            with _began(port):
+                time.sleep(0.1)
+                assert not answered(port)
+        deadline = time.monotonic() + 5
+        while not answered(port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert answered(port)
+
+
+def test_the_door_that_a_server_opens_speaks_tls_and_closes_what_asks_nothing(tmp_path: Path) -> None:
+    server = ServerDirectory.create(tmp_path / "server", ServerSettings(host="localhost"))
+    nobody = Running(pid=1, superlink=free_ports(1)[0], health=1)
+    trusted = ssl.create_default_context(cafile=str(server.authority))
+    with listening_as(front_door_config(server, nobody, ConnectionLimits(head_seconds=0.4))) as port:
+        assert httpx.post(f"https://localhost:{port}/v1/fleet/pull-messages", verify=trusted).status_code == 503
+        assert httpx.post(f"https://localhost:{port}/v1/control/start-run", verify=trusted).status_code == 404
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as line,
+            trusted.wrap_socket(line, server_hostname="localhost", suppress_ragged_eofs=True) as idle,
+        ):
+            assert _heard(idle) == b""
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        (("10.0.0.1", 5), "10.0.0.1"),
+        (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1"),
+        (("2001:db8::1:2:3:4", 5, 0, 0), "2001:db8::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        (None, ""),
+    ],
+)
+def test_a_peer_is_an_address_or_the_network_of_a_site(peer: tuple[object, ...] | None, network: str) -> None:
+    assert _network(peer) == network
 
 
 def test_every_call_of_flowers_fleet_api_passes() -> None:
