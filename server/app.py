@@ -11,6 +11,7 @@ from flwr.serverapp.strategy import Strategy
 
 from server.enrolment import read_roster
 from server.releases import RunDirectory
+from server.roster import Numbers
 from server.rounds import Observe, run_rounds
 from server.secure_sum import Enrolment
 from server.strategies.adapter_averaging import AdapterAveraging
@@ -28,6 +29,7 @@ def build_server_app(
     run_config: dict[str, Scalar] | None = None,
     wrap: Callable[[AdapterAveraging], Strategy] | None = None,
     enrolment: Enrolment | None = None,
+    numbers: Numbers | None = None,
 ) -> ServerApp:
     """A ServerApp.
 
@@ -36,6 +38,7 @@ def build_server_app(
         run_config: instead of Flower's, where an engine cannot set that.
         wrap: puts wrappers around the strategy.
         enrolment: instead of the roster that the configuration names, where an engine makes its devices up.
+        numbers: of the devices behind nodes, where the server itself enrolled them; see `call_roll`.
 
     The app raises ConfigError, LanguageModelError, AdapterError, RosterError, EnrolmentError, TooFewRepliesError or
     ReleaseError: each says what to do.
@@ -65,6 +68,7 @@ def build_server_app(
             wrap=wrap,
             enrolment=enrolment if output.roster is None else read_roster(Path(output.roster)),
             signing_key=key,
+            numbers=numbers,
         )
 
     return built

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,9 @@ from shared.records import MessageError
 _LOG = logging.getLogger(__name__)
 _WAIT = 0.2
 _PATIENCE = 30.0
+
+Numbers = Callable[[], Mapping[int, int]]
+"""A device's number by its node's id, as the server enrolled them, at the moment of the call."""
 
 
 class RosterError(RuntimeError):
@@ -54,13 +57,16 @@ def stream(purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "little")))
 
 
-def call_roll(grid: Grid, *, devices: int, timeout: float, least: int | None = None) -> Roster:
+def call_roll(
+    grid: Grid, *, devices: int, timeout: float, least: int | None = None, numbers: Numbers | None = None
+) -> Roster:
     """Asks nodes which device they are, until `devices` of them have answered.
 
     Args:
         least: how many will do after half a minute without all; None is all.
-
-    A number that two nodes claim belongs to neither.
+        numbers: whose answers count: a node that claims another number than its own is left out, and so is one that
+            is not enrolled. None, where nobody knows, takes each node's word, and a number that two claim belongs to
+            neither.
 
     Raises:
         RosterError: too few in `timeout` seconds.
@@ -77,6 +83,7 @@ def call_roll(grid: Grid, *, devices: int, timeout: float, least: int | None = N
     waiting: dict[str, int] = {}
     number_of: dict[int, int] = {}
     while True:
+        answered: dict[int, int] = {}
         online = set(grid.get_node_ids())
         waiting |= _ask(grid, sorted(online - asked), ttl=max(deadline - time.monotonic(), 1.0))
         asked |= online
@@ -85,9 +92,10 @@ def call_roll(grid: Grid, *, devices: int, timeout: float, least: int | None = N
             node = waiting.pop(reply.metadata.reply_to_message_id, None)
             if node is not None and reply.has_content():
                 try:
-                    number_of[node] = RollCallReply.from_record(reply.content).device
+                    answered[node] = RollCallReply.from_record(reply.content).device
                 except MessageError as error:
                     _LOG.warning("node %d answered the roll call with something else: %s", node, error)
+        number_of |= answered if numbers is None or not answered else _true(answered, numbers())
         claims: dict[int, list[int]] = {}
         for node, number in number_of.items():
             claims.setdefault(number, []).append(node)
@@ -100,6 +108,14 @@ def call_roll(grid: Grid, *, devices: int, timeout: float, least: int | None = N
                 f"{len(nodes)} of the {enough} devices that the plan waits for answered the roll call in {timeout:g} s"
             )
         time.sleep(_WAIT)
+
+
+def _true(answered: Mapping[int, int], enrolled: Mapping[int, int]) -> dict[int, int]:
+    """Answers of the nodes that named the number which they are enrolled under."""
+    true = {node: number for node, number in answered.items() if enrolled.get(node) == number}
+    if len(true) < len(answered):
+        _LOG.warning("%d nodes claimed a number that is not theirs: they are left out", len(answered) - len(true))
+    return true
 
 
 def _ask(grid: Grid, nodes: Sequence[int], *, ttl: float) -> dict[str, int]:

@@ -21,7 +21,7 @@ from server.central_noise import open_mechanism
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.exchange import exchange
 from server.releases import ReleaseError, RunDirectory
-from server.roster import call_roll
+from server.roster import Numbers, call_roll
 from server.round_record import NodeFailure, RoundRecord
 from server.secure_sum import Enrolment
 from server.strategies.adapter_averaging import AdapterAveraging
@@ -54,6 +54,7 @@ def run_rounds(
     wrap: Callable[[AdapterAveraging], Strategy] | None = None,
     enrolment: Enrolment | None = None,
     signing_key: ServerKey | None = None,
+    numbers: Numbers | None = None,
 ) -> None:
     """Runs a plan to its end and leaves its artefacts in `directory`.
 
@@ -63,6 +64,7 @@ def run_rounds(
         wrap: puts wrappers around the strategy.
         enrolment: who may be in a cohort, where aggregation is secure.
         signing_key: signs every request.
+        numbers: of the devices behind nodes, where the server itself enrolled them; see `call_roll`.
 
     Raises:
         ConfigError: secure aggregation, and nobody is enrolled.
@@ -86,7 +88,7 @@ def run_rounds(
             )
         # A resumed run waits for all, and after a while goes on with whoever is left: nobody is replaced.
         least = plan.devices if release is None else plan.minimum_replies
-        roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout)
+        roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout, numbers=numbers)
         try:
             check_sessions(plan, dimension=adapted.spec.dimension)
             mechanisms = tuple(
@@ -124,7 +126,9 @@ def run_rounds(
         strategy = averaging if wrap is None else wrap(averaging)
         strategy.summary()
         for number in range(finished + 1, plan.rounds + 1):
-            arrays, record = _run_round(number, to_array_record(vector), plan, grid, strategy, averaging, directory)
+            arrays, record = _run_round(
+                number, to_array_record(vector), plan, grid, strategy, averaging, directory, numbers
+            )
             vector = from_array_record(arrays, dimension=adapted.spec.state_dimension)
             directory.commit(vector, record, remembered=step.remembered())
             if observe is not None:
@@ -140,6 +144,7 @@ def _run_round(
     strategy: Strategy,
     averaging: AdapterAveraging,
     directory: RunDirectory,
+    numbers: Numbers | None,
 ) -> tuple[ArrayRecord, RoundRecord]:
     began = time.perf_counter()
     failures: list[NodeFailure] = []
@@ -153,7 +158,7 @@ def _run_round(
     for attempt in range(first, plan.attempts + 1):
         if attempt > first:
             averaging.roster = call_roll(
-                grid, devices=plan.devices, least=plan.minimum_replies, timeout=plan.round_timeout
+                grid, devices=plan.devices, least=plan.minimum_replies, timeout=plan.round_timeout, numbers=numbers
             )
         place = directory.charge(number, attempt)
         asked = ConfigRecord({"attempt": attempt, "place": place})

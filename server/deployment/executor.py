@@ -35,11 +35,13 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
 from server.deployment.bundle import build_bundle
+from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory
 from server.deployment.running import Running
 from server.deployment.runs import ServerRun, runs_of
 from server.deployment.superlink import SuperLinkControl, UnansweredError, connected
 from server.releases import ReleaseError
+from server.roster import Numbers
 from shared.flat_config import ConfigError
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 
 
 # A SuperLink that died in the middle of a message: no fault of the run's.
-_INTERRUPTIONS = (httpx.HTTPError, ObjectPullError, ObjectPushError, ObjectUnavailableError)
+_INTERRUPTIONS = (httpx.HTTPError, ObjectPullError, ObjectPushError, ObjectUnavailableError, UnansweredError)
 
 
 class ServerExecutor:
@@ -144,7 +146,7 @@ class ServerExecutor:
         try:
             run = self._named(str(flower_run.override_config.get(_RUN_KEY, "")), flower_run.run_id)
             if run is not None:
-                details = _outcome(run, lambda: _serve(run, grid, context))
+                details = _outcome(run, lambda: _serve(run, grid, context, self._numbers))
                 status = SubStatus.FAILED if details else SubStatus.COMPLETED
         except (KeyboardInterrupt, RunNotRunningException):  # the first is the heartbeat's way to say so
             _LOG.warning("SuperLink ended the run")
@@ -157,6 +159,11 @@ class ServerExecutor:
         )
         heartbeat.stop()
         grid.close()
+
+    def _numbers(self) -> dict[int, int]:
+        """Which enrolled device each node is, now: a device's own word for its number is worth nothing."""
+        with connected(self._directory, self._running) as control:
+            return control.numbers(DeviceBook(self._directory.devices).active())
 
     def _named(self, name: str, flower_run: int) -> ServerRun | None:
         """The run of a name, if this server has one that it handed to SuperLink under this id."""
@@ -195,12 +202,12 @@ def _shown(error: Exception) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
-def _serve(run: ServerRun, grid: HttpGrid, context: Context) -> None:
+def _serve(run: ServerRun, grid: HttpGrid, context: Context, numbers: Numbers) -> None:
     from server.app import build_server_app
 
     now = run.control()
     again = now is not None and now.starts > 1
-    build_server_app(run_config=dict(run.configuration(again=again)))(grid, context)
+    build_server_app(run_config=dict(run.configuration(again=again)), numbers=numbers)(grid, context)
     context.state = RecordDict()
 
 

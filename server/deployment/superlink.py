@@ -131,6 +131,11 @@ class SuperLinkControl:
         with _explained(f"register device {device.number}"):
             self._client.RegisterNode(RegisterNodeRequest(public_key=key, name=f"device-{device.number}"))
 
+    def numbers(self, devices: tuple[EnrolledDevice, ...]) -> dict[int, int]:
+        """The number of each of these devices by Flower's id of its node, whose key it proves at every connection."""
+        by_key = {public_key_to_bytes(one.card.public_key()): one.number for one in devices}
+        return {node.node: by_key[node.public_key] for node in self.nodes() if node.public_key in by_key}
+
     def unregister(self, node: int) -> None:
         """Lets a node connect no more."""
         with _explained("unregister a node"):

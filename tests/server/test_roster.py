@@ -43,6 +43,34 @@ def test_a_number_claimed_twice_belongs_to_nobody() -> None:
         call_roll(grid, devices=2, timeout=0.5)
 
 
+def test_a_device_that_claims_anothers_number_takes_nothing_where_the_server_knows_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    enrolled = {101: 0, 102: 1, 666: 3}
+    both = RollCallGrid({101: 0, 102: 1, 666: 1})
+    away = RollCallGrid({101: 0, 666: 1})
+    unknown = RollCallGrid({101: 0, 777: 1})
+
+    assert call_roll(both, devices=2, timeout=5.0, numbers=lambda: enrolled).nodes == {0: 101, 1: 102}
+    assert "1 nodes claimed a number that is not theirs" in caplog.text
+    assert "666" not in caplog.text
+    for grid in (away, unknown):
+        with pytest.raises(RosterError, match="1 of the 2"):
+            call_roll(grid, devices=2, timeout=0.5, numbers=lambda: enrolled)
+
+
+def test_a_device_enrolled_while_others_are_waited_for_is_known() -> None:
+    grid = RollCallGrid({11: 0, 12: 1}, appearing={12: 3})
+    enrolled = {11: 0}
+
+    def numbers() -> dict[int, int]:
+        known = dict(enrolled)
+        enrolled[12] = 1
+        return known
+
+    assert list(call_roll(grid, devices=2, timeout=5.0, numbers=numbers).devices) == [0, 1]
+
+
 def test_devices_that_come_late_are_waited_for() -> None:
     grid = RollCallGrid({11: 0, 12: 1}, appearing={12: 2})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from flwr.app import Error, Message, RecordDict
 
 from server.ledger import count_charges
 from server.releases import RunDirectory, read_rounds
+from server.roster import Numbers
 from server.round_record import RoundRecord
 from server.rounds import TooFewRepliesError, run_rounds
 from shared.adapter import AdaptedModel, attach_adapter
@@ -51,24 +52,30 @@ def _honest(message: Message, *, private: bool = False) -> TrainReply:
     )
 
 
-def _grid(lies: dict[int, Lie], *, nodes: int = 4, private: bool = False) -> ScriptedGrid:
-    """Node i is device i; each adds 1 to its own number of the adapter, unless it lies."""
+def _grid(
+    lies: dict[int, Lie], *, nodes: int = 4, private: bool = False, claims: Mapping[int, int] | None = None
+) -> ScriptedGrid:
+    """Node i is device i, or claims to be another; each adds 1 to its own number of the adapter, unless it lies."""
 
     def answer(message: Message) -> Message | None:
         node = message.metadata.dst_node_id
         if message.metadata.message_type == ROLL_CALL:
-            return Message(RollCallReply(device=node).to_record(), reply_to=message)
+            return Message(RollCallReply(device=(claims or {}).get(node, node)).to_record(), reply_to=message)
         honest = _honest(message, private=private)
         return lies[node](message, honest) if node in lies else Message(honest.to_record(), reply_to=message)
 
     return ScriptedGrid(answer, range(nodes))
 
 
-def _run(grid: ScriptedGrid, of: FederationPlan, path: Path, *, resume: bool = False) -> list[RoundRecord]:
+def _run(
+    grid: ScriptedGrid, of: FederationPlan, path: Path, *, resume: bool = False, numbers: Numbers | None = None
+) -> list[RoundRecord]:
     seen: list[RoundRecord] = []
     directory = RunDirectory(path, plan=of, spec=_adapted().spec)
     _adapted().load(np.zeros(_adapted().spec.dimension, dtype=np.float32))
-    run_rounds(plan=of, adapted=_adapted(), grid=grid, directory=directory, observe=seen.append, resume=resume)
+    run_rounds(
+        plan=of, adapted=_adapted(), grid=grid, directory=directory, observe=seen.append, resume=resume, numbers=numbers
+    )
     assert list(read_rounds(path))[-len(seen) :] == seen
     return seen
 
@@ -171,6 +178,23 @@ def test_below_the_minimum_a_round_is_asked_again_with_another_attempt(tmp_path:
     assert [(failure.node, failure.attempt) for failure in records[0].failures] == [(0, 1), (1, 1)]
     attempts = [TrainRequest.from_record(message.content).attempt for message in grid.sent if message.content]
     assert attempts == [1] * 4 + [2] * 4
+
+
+def test_who_claims_anothers_number_keeps_it_out_of_no_attempt_where_the_server_knows_them(tmp_path: Path) -> None:
+    asked: set[int] = set()
+
+    def fails_once(message: Message, honest: TrainReply) -> Message:
+        node = message.metadata.dst_node_id
+        first = node not in asked
+        asked.add(node)
+        return Message(Error(2, ""), reply_to=message) if first else Message(honest.to_record(), reply_to=message)
+
+    grid = _grid({0: fails_once}, nodes=5, claims={4: 1})
+    of = plan(rounds=1, cohort_size=4, devices=4, minimum_replies=4, attempts=2, round_timeout=5.0)
+    records = _run(grid, of, tmp_path, numbers=lambda: {node: node for node in range(4)} | {4: 7})
+
+    assert [(record.attempts, record.replies) for record in records] == [(2, 4)]
+    assert 4 not in {message.metadata.dst_node_id for message in grid.sent if message.content}
 
 
 def test_a_run_stops_where_too_few_reply_and_keeps_what_was_released(tmp_path: Path) -> None:

@@ -5,26 +5,33 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
 from server.deployment.bundle import Bundle
+from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
-from server.deployment.executor import ServerExecutor, _outcome
+from server.deployment.executor import ServerExecutor, _outcome, _serve
 from server.deployment.running import Running
 from server.deployment.runs import RunControl, RunState, ServerRun, runs_of
-from server.deployment.superlink import UnansweredError
+from server.deployment.superlink import SuperLinkControl, UnansweredError
 from server.releases import CHECKPOINT_FILE, ROUNDS_FILE, ReleaseError
+from server.roster import Numbers
 from shared.flat_config import from_tables
 from shared.plan_terms import SecureAggregationTerms
 from shared.round_plan import FederationPlan
 from shared.run_output import RunOutput
 from tests.federation import MARKER
+from tests.server.deployment.test_devices import card
 
 
 @pytest.fixture
@@ -172,6 +179,7 @@ def test_a_release_between_two_losses_counts(server: ServerDirectory, monkeypatc
         (RuntimeError(f"quotes {MARKER}"), "failed", "an error of kind RuntimeError: see logs/executor.log"),
         (httpx.ConnectError("away"), "running", ""),
         (ObjectPushError("a", 1, "b"), "running", ""),
+        (UnansweredError("SuperLink does not answer"), "running", ""),
     ],
 )
 def test_an_operator_is_told_why_and_a_dying_superlink_is_no_failure(
@@ -264,6 +272,38 @@ def test_a_run_started_again_goes_on_from_its_last_release(server: ServerDirecto
     (run.path / CHECKPOINT_FILE).write_bytes(b"")
     assert run.configuration(again=True)["output.resume"] is True
     assert run.configuration(again=False)["output.resume"] is False
+
+
+def test_a_run_is_told_whose_node_is_whose_by_the_keys_of_enrolled_devices(
+    server: ServerDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = DeviceBook(server.devices)
+    keys = [public_key_to_bytes(book.enrol(card(place))[0].card.public_key()) for place in range(3)]
+    book.revoke(1)
+    nodes = [NodeInfo(node_id=50 + place, public_key=key, status="online") for place, key in enumerate(keys)]
+    nodes += [NodeInfo(node_id=60, public_key=b"nobody's", status="online")]
+    given: list[Numbers] = []
+
+    class Client:
+        def ListNodes(self, _: ListNodesRequest) -> ListNodesResponse:  # noqa: N802  # Flower's name
+            return ListNodesResponse(nodes_info=nodes)
+
+    def connection(*_: object) -> AbstractContextManager[SuperLinkControl]:
+        return nullcontext(SuperLinkControl(Client()))  # type: ignore[arg-type]
+
+    def built(*, run_config: object, numbers: Numbers) -> Callable[..., None]:
+        assert run_config
+        return lambda *_: given.append(numbers)
+
+    monkeypatch.setattr("server.deployment.executor.connected", connection)
+    monkeypatch.setattr("server.app.build_server_app", built)
+    _serve(wanted(server), None, SimpleNamespace(), executor(server)._numbers)  # type: ignore[arg-type]
+
+    assert given[0]() == {50: 0, 52: 2}
+    assert book.enrol(card(9))[0].number == 3
+    key = public_key_to_bytes(book.find("3").card.public_key())
+    nodes.append(NodeInfo(node_id=70, public_key=key, status="online"))
+    assert given[0]() == {50: 0, 52: 2, 70: 3}  # enrolled while a run waits
 
 
 def test_what_is_stopped_while_superlink_starts_it_stays_stopped_and_ends_there(server: ServerDirectory) -> None:
