@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -120,6 +121,23 @@ def check_validity(path: Path, *, now: datetime | None = None) -> timedelta:
             f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: make a new one with `tacit-server renew`"
         )
     return left
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """That a key is its certificate's: `issue`, ended half way, leaves a new key beside the old certificate.
+
+    Raises:
+        CertificateError: it is another's, damaged or missing.
+    """
+    read = read_certificate(certificate)
+    try:
+        loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise CertificateError(
+            f"the key {key} cannot be read ({type(error).__name__}): make a new pair with `tacit-server renew`"
+        ) from None
+    if loaded.public_key() != read.public_key():
+        raise CertificateError(f"{key} is not the key of {certificate}: make a new pair with `tacit-server renew`")
 
 
 def _builder(

@@ -12,7 +12,7 @@ from types import FrameType
 
 import httpx
 
-from server.deployment.certificates import check_validity
+from server.deployment.certificates import check_pair, check_validity
 from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory
 from server.deployment.processes import EXECUTOR, FRONT_DOOR, SUPERLINK
@@ -35,11 +35,12 @@ def serve(directory: ServerDirectory, *, say: Callable[[str], None], stop: threa
     Raises:
         DeploymentError: not a server's directory, a server runs in it, a port is in use, or a secret can be read by
             others.
-        CertificateError: a certificate has expired. ConfigError: `server.toml` is not right.
+        CertificateError: a certificate has expired, or its key is another's. ConfigError: `server.toml` is not right.
     """
     settings = directory.settings()
     _check_secrets(directory)
     for name in ("server", "superlink"):
+        check_pair(*directory.certificate(name))
         left = check_validity(directory.certificate(name)[0])
         if left.days < _SOON_DAYS:
             say(f"the certificate {name}.pem expires in {left.days} days: tacit-server renew")

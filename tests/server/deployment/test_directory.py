@@ -13,9 +13,10 @@ from cryptography import x509
 from typer.testing import CliRunner
 
 from server.cli import app
-from server.deployment.certificates import Authority, CertificateError, check_validity, read_certificate
+from server.deployment.certificates import Authority, CertificateError, check_pair, check_validity, read_certificate
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
 from server.deployment.up import _check_secrets, serve
+from server.whole_files import write_whole
 from shared.flat_config import ConfigError
 from shared.signing_key import SigningKey
 
@@ -76,6 +77,32 @@ def test_an_expired_certificate_is_named_with_what_to_do(tmp_path: Path) -> None
     assert CliRunner().invoke(app, ["renew", "--server", str(server.path)]).exit_code == 0
     assert check_validity(server.certificate("server")[0]) > timedelta(days=395)
     assert server.authority.read_bytes() == before  # invites stay good
+
+
+@pytest.mark.parametrize("which", ["server", "superlink"])
+def test_a_renewal_that_ended_half_way_is_found_and_repaired_by_another(
+    tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = made(tmp_path / "server")
+    certificate, key = server.certificate(which)
+
+    def killed(path: Path, content: bytes) -> None:
+        if path == certificate:
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("server.deployment.certificates.write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            server.renew()
+    with pytest.raises(CertificateError, match=rf"{which}.key is not the key of .*{which}.pem: .*tacit-server renew"):
+        serve(server, say=lambda _: None)
+    server.renew()
+    check_pair(certificate, key)
+
+    key.write_bytes(b"damaged")
+    with pytest.raises(CertificateError, match=rf"{which}.key cannot be read .*tacit-server renew"):
+        serve(server, say=lambda _: None)
 
 
 def test_nothing_is_made_over_something(tmp_path: Path) -> None:
