@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import pytest
 from flwr.app import Message
+from flwr.app.error import Error
+from flwr.common.constant import ErrorCode
 
 from server.cohorts import RandomCohorts
 from server.exchange import KnownDevices
@@ -52,10 +55,10 @@ def test_a_device_that_claims_anothers_number_takes_nothing_where_the_server_kno
     unknown = RollCallGrid({101: 0, 777: 1})
 
     assert call_roll(both, devices=2, timeout=5.0, numbers=lambda: enrolled).nodes == {0: 101, 1: 102}
-    assert "1 nodes claimed a number that is not theirs" in caplog.text
+    assert "2 devices answered the roll call; 1 more: has another number than it says" in caplog.text
     assert "666" not in caplog.text
     for grid in (away, unknown):
-        with pytest.raises(RosterError, match="1 of the 2"):
+        with pytest.raises(RosterError, match=r"1 of the 2 .*; 1 more: has another number than it says"):
             call_roll(grid, devices=2, timeout=0.5, numbers=lambda: enrolled)
 
 
@@ -89,6 +92,44 @@ def test_a_silent_node_delays_nobody() -> None:
 
     assert list(roster.devices) == [11, 12]
     assert time.monotonic() - began < 10.0
+
+
+def test_who_declines_the_code_is_counted_with_the_reason() -> None:
+    def answer(message: Message) -> Message:
+        if message.metadata.dst_node_id == 11:
+            return Message(Error(code=ErrorCode.INVALID_FAB, reason="its own words"), reply_to=message)
+        return Message(RollCallReply(device=1).to_record(), reply_to=message)
+
+    grid = ScriptedGrid(answer, [11, 12])
+
+    with pytest.raises(RosterError, match=r"1 of the 2 .*; 1 more: declines to run this server's code") as said:
+        call_roll(grid, devices=2, timeout=0.5)
+
+    assert "its own words" not in str(said.value)
+    assert len(grid.sent) == 2
+
+
+@pytest.mark.parametrize("said", [None, ErrorCode.MESSAGE_UNAVAILABLE])
+def test_a_question_or_answer_that_was_lost_is_asked_for_again(
+    said: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.roster._AGAIN", 0.3)
+    lost = True
+
+    def answer(message: Message) -> Message | None:
+        nonlocal lost
+        if lost:
+            lost = False
+            return None if said is None else Message(Error(code=said, reason="gone"), reply_to=message)
+        return Message(RollCallReply(device=0).to_record(), reply_to=message)
+
+    class Forgetful(ScriptedGrid):
+        def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+            found = list(super().pull_messages(message_ids))
+            self._waiting.clear()
+            return found
+
+    assert list(call_roll(Forgetful(answer, [11]), devices=1, timeout=10.0).devices) == [0]
 
 
 def test_who_comes_after_a_silent_node_is_asked_too() -> None:
