@@ -30,7 +30,7 @@ def enrol(
     with explained():
         directory = _directory(server)
         read = [read_card(path) for path in cards]
-        book = DeviceBook(directory.devices)
+        book = DeviceBook(directory.devices, first_number=directory.settings().first_number)
         for path, card in zip(cards, read, strict=True):
             device, is_new = book.enrol(card)
             said(f"{path.name}: device {device.number}{'' if is_new else ', as before'}")

@@ -7,7 +7,7 @@ file holds public keys only; who they belong to is for the organiser to know.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,8 +40,11 @@ class EnrolledDevice:
 class DeviceBook:
     """`devices.json`."""
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, path: Path, *, first_number: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._path = path
+        self._first_number = first_number
         self._now = now
 
     def every(self) -> tuple[EnrolledDevice, ...]:
@@ -83,25 +86,37 @@ class DeviceBook:
                 was revoked; or the file is damaged.
             OSError: it cannot be written.
         """
+        ((entry, is_new),) = self.enrol_all([card])
+        return entry, is_new
+
+    def enrol_all(self, cards: Sequence[DeviceCard]) -> list[tuple[EnrolledDevice, bool]]:
+        """As `enrol`, of many at once: all, or none where one is refused. The file is written once.
+
+        Raises:
+            DeploymentError, OSError: as `enrol`.
+        """
         with self._changing() as devices:
-            for one in devices:
-                if one.card == card and one.revoked is None:
-                    return one, False
-                if one.card.node_key == card.node_key and one.revoked is not None:
+            return [self._entry(card, devices) for card in cards]
+
+    def _entry(self, card: DeviceCard, devices: list[EnrolledDevice]) -> tuple[EnrolledDevice, bool]:
+        for one in devices:
+            if one.card == card and one.revoked is None:
+                return one, False
+            if one.card.node_key == card.node_key and one.revoked is not None:
+                raise DeploymentError(
+                    f"device {one.number} was revoked on {one.revoked[:10]}, and its node key with it: let the "
+                    "device make a new one (delete its node.key, and show its card again)"
+                )
+            same = {"identity": one.card.identity == card.identity, "node key": one.card.node_key == card.node_key}
+            for what, is_same in same.items():
+                if is_same and one.revoked is None:
                     raise DeploymentError(
-                        f"device {one.number} was revoked on {one.revoked[:10]}, and its node key with it: let the "
-                        "device make a new one (delete its node.key, and show its card again)"
+                        f"device {one.number} has this {what} with another key beside it: revoke it first"
                     )
-                same = {"identity": one.card.identity == card.identity, "node key": one.card.node_key == card.node_key}
-                for what, is_same in same.items():
-                    if is_same and one.revoked is None:
-                        raise DeploymentError(
-                            f"device {one.number} has this {what} with another key beside it: revoke it first"
-                        )
-            number = max((one.number for one in devices), default=-1) + 1
-            new = EnrolledDevice(number=number, card=card, enrolled=self._now().isoformat(timespec="seconds"))
-            devices.append(new)
-            return new, True
+        number = max((one.number + 1 for one in devices), default=self._first_number)
+        new = EnrolledDevice(number=number, card=card, enrolled=self._now().isoformat(timespec="seconds"))
+        devices.append(new)
+        return new, True
 
     def revoke(self, number: int) -> EnrolledDevice:
         """Takes a device's entry out of use; again changes nothing. Raises: DeploymentError: no such device."""
