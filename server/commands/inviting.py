@@ -20,6 +20,14 @@ def invite(
     code_list: Annotated[
         Path | None, typer.Option("--code-list", help="What code devices answer for (`organiser allow-code`).")
     ] = None,
+    server_key: Annotated[
+        str | None,
+        typer.Option(
+            "--server-key",
+            metavar="HEX",
+            help="Of the server that runs the rounds, where this one is its link; this server's own otherwise.",
+        ),
+    ] = None,
 ) -> None:
     """Write an invite: what a device must know to join. The same for all devices, and nothing in it is secret.
 
@@ -44,7 +52,7 @@ def invite(
             server=server.settings().address,
             authority=server.authority.read_text(encoding="ascii"),
             organiser=organiser_key,
-            server_key=SigningKey.load(server.signing_key).public,
+            server_key=server_key or SigningKey.load(server.signing_key).public,
             code_list=listed,
         )
         write_whole(out_file, made.to_json().encode())

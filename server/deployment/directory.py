@@ -36,6 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MOST_PORT = 2**16 - 1
 _MOST_MEGABYTES = 1024
+_MOST_NUMBER = 10**12
 
 
 class DeploymentError(RuntimeError):
@@ -52,6 +53,9 @@ class ServerSettings:
         listen: address that the front door listens on.
         metrics_port: of /metrics and /health, on loopback only.
         largest_request: megabytes of one request's body; Flower sends 5 MB at a time.
+        first_number: of the first device that is enrolled here; apart from those of other servers that are links.
+        is_link: another server runs the rounds of the devices that reach this one (its `links`).
+        links: servers whose devices are asked, too: see `server.deployment.links`.
     """
 
     host: str
@@ -59,6 +63,9 @@ class ServerSettings:
     listen: str = "0.0.0.0"  # noqa: S104  # the front door is what devices are to reach
     metrics_port: int = 9464
     largest_request: int = 16
+    first_number: int = 0
+    is_link: bool = False
+    links: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         require(is_host(self.host), "server.host", "must be a host name or an address, such as tacit.example")
@@ -68,6 +75,14 @@ class ServerSettings:
         require(_is_address(self.listen), "server.listen", "must be an address, such as 0.0.0.0 or ::")
         within = 8 <= self.largest_request <= _MOST_MEGABYTES
         require(within, "server.largest-request", f"must be from 8 to {_MOST_MEGABYTES} megabytes")
+        require(0 <= self.first_number < _MOST_NUMBER, "server.first-number", f"must be from 0 to {_MOST_NUMBER - 1}")
+        require(not (self.is_link and self.links), "server.links", "must be absent: a link has none of its own")
+        for link in self.links or ():
+            path, at, tunnel = link.rpartition("@")
+            right = not at or (tunnel.isascii() and tunnel.isdigit() and 1 <= int(tunnel) <= _MOST_PORT)
+            require(
+                right and Path(path if at else link).is_absolute(), "server.links", "must be absolute DIR or DIR@PORT"
+            )
 
     @property
     def address(self) -> str:

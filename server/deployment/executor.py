@@ -18,28 +18,25 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 from flwr.app import Context, RecordDict
 from flwr.common.constant import SubStatus
-from flwr.common.serde import context_from_proto, context_to_proto, run_from_proto
-from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
-from flwr.supercore.constant import TaskType
-from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.serverapp import Grid
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError, ObjectUnavailableError
-from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.run import RunNotRunningException
-from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.grid import HttpGrid
 
 from server.deployment.bundle import build_bundle
 from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory
+from server.deployment.links import all_numbers, open_links
 from server.deployment.running import Running
 from server.deployment.runs import ServerRun, runs_of
 from server.deployment.superlink import SuperLinkControl, UnansweredError, connected
+from server.deployment.task import Task, Tasks, task_at_link
+from server.many_links import ManyLinks
 from server.releases import ReleaseError
 from server.roster import Numbers
 from shared.flat_config import ConfigError
@@ -48,8 +45,6 @@ _LOG = logging.getLogger(__name__)
 _RUN_KEY = "output.directory"  # a key that Flower admits: here it holds a run's name
 _POLL_SECONDS = 0.5
 _MOST_FRUITLESS = 8
-_PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
-
 
 # A SuperLink that died in the middle of a message: no fault of the run's.
 _INTERRUPTIONS = (httpx.HTTPError, ObjectPullError, ObjectPushError, ObjectUnavailableError, UnansweredError)
@@ -61,14 +56,7 @@ class ServerExecutor:
     def __init__(self, directory: ServerDirectory, running: Running) -> None:
         self._directory = directory
         self._running = running
-        self._certificates = directory.authority.read_bytes()
-        secret = SuperExecAuthHttpInterceptor(master_secret=directory.secret.read_bytes(), protected_methods=_PROTECTED)
-        self._tasks = RuntimeHttpClient.from_server_address(
-            server_address=running.address,
-            insecure=False,
-            root_certificates=self._certificates,
-            interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr-serverapp"), secret],
-        )
+        self._tasks = Tasks(directory, running)
 
     def __repr__(self) -> str:
         return f"ServerExecutor({self._directory.path})"
@@ -83,7 +71,7 @@ class ServerExecutor:
                         self._start_lost(control)
                         first = False
                     self._start_wanted(control)
-                found = self._tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP]))
+                token = self._tasks.acquire()
             except (httpx.HTTPError, DeploymentError) as error:
                 _LOG.info(
                     "SuperLink gives no task (%s)",
@@ -91,8 +79,8 @@ class ServerExecutor:
                 )
                 time.sleep(2 * _POLL_SECONDS)
                 continue
-            if found.HasField("task") and found.token:
-                self._run(found.token)
+            if token is not None:
+                self._run(token)
                 return
             time.sleep(_POLL_SECONDS)
 
@@ -129,24 +117,14 @@ class ServerExecutor:
         return found
 
     def _run(self, token: str) -> None:
-        grid = HttpGrid(
-            runtime_api_address=self._running.address,
-            insecure=False,
-            root_certificates=self._certificates,
-            token=token,
-        )
-        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
-        heartbeat.start()
-        given = grid._runtime_client.PullTaskInput(PullTaskInputRequest())
-        TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
-        TaskIdentity.node_id = given.context.node_id
-        flower_run, context = run_from_proto(given.run), context_from_proto(given.context)
-        grid.set_run(flower_run)
+        task = self._tasks.take(token)
+        TaskIdentity.task_id, TaskIdentity.run_id = task.id, task.run.run_id
+        TaskIdentity.node_id = task.context.node_id
         status, details = SubStatus.FAILED, "the server refused it"
         try:
-            run = self._named(str(flower_run.override_config.get(_RUN_KEY, "")), flower_run.run_id)
+            run = self._named(str(task.run.override_config.get(_RUN_KEY, "")), task.run.run_id)
             if run is not None:
-                details = _outcome(run, lambda: _serve(run, grid, context, self._numbers))
+                details = _outcome(run, lambda: self._serve(run, task))
                 status = SubStatus.FAILED if details else SubStatus.COMPLETED
         except (KeyboardInterrupt, RunNotRunningException):  # the first is the heartbeat's way to say so
             _LOG.warning("SuperLink ended the run")
@@ -154,11 +132,23 @@ class ServerExecutor:
         except _INTERRUPTIONS as error:
             _LOG.warning("SuperLink failed the run (%s): it is lost", type(error).__name__)
             sys.exit(1)
-        grid._runtime_client.PushTaskOutput(
-            PushTaskOutputRequest(context=context_to_proto(context), sub_status=status, details=details)
-        )
-        heartbeat.stop()
-        grid.close()
+        task.finish(status, details)
+
+    def _serve(self, run: ServerRun, task: Task) -> None:
+        """Runs it on the devices of this server, and on those of its links."""
+        links = open_links(self._directory)
+        with ExitStack() as stack:
+            if not links:
+                _serve(run, task.grid, task.context, self._numbers)
+                return
+            others = [
+                stack.enter_context(task_at_link(link.directory, link.running, {_RUN_KEY: run.name})) for link in links
+            ]
+            grid = stack.enter_context(ManyLinks([task.grid, *(other.grid for other in others)]))
+            _LOG.info("the run %s asks the devices of %d links, too", run.name, len(links))
+            _serve(run, grid, task.context, lambda: all_numbers(self._numbers(), links))
+            for other in others:
+                other.finish(SubStatus.COMPLETED, "")
 
     def _numbers(self) -> dict[int, int]:
         """Which enrolled device each node is, now: a device's own word for its number is worth nothing."""
@@ -202,7 +192,7 @@ def _shown(error: Exception) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
-def _serve(run: ServerRun, grid: HttpGrid, context: Context, numbers: Numbers) -> None:
+def _serve(run: ServerRun, grid: Grid, context: Context, numbers: Numbers) -> None:
     from server.app import build_server_app
 
     now = run.control()

@@ -139,6 +139,8 @@ class ServerRun:
             )
         if now is None and resume:
             raise DeploymentError(f"there is no run {self.name} to resume")
+        if self._server.settings().is_link:
+            raise DeploymentError("this server is a link (server.is-link): start runs at the one that names it")
         roster = self._server.roster
         if plan.secure_aggregation is not None and not roster.exists():
             raise DeploymentError(

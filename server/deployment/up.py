@@ -50,15 +50,15 @@ def serve(directory: ServerDirectory, *, say: Callable[[str], None], stop: threa
         _stop_on_signals(asked)
     with claimed(directory, settings) as running:
         health = f"http://{LOOPBACK}:{settings.metrics_port}/health"
-        services = (
+        services = [
             replace(
                 _service(directory, SUPERLINK),
                 is_healthy=lambda: is_serving(running) and _superlink_answers(directory, running),
                 healthy=lambda: _follow_devices(directory, running, say),
             ),
-            _service(directory, EXECUTOR),
+            *(() if settings.is_link else (_service(directory, EXECUTOR),)),
             replace(_service(directory, FRONT_DOOR), is_healthy=lambda: _answers(health)),
-        )
+        ]
         say(f"serving {settings.address}; /metrics on {LOOPBACK}:{settings.metrics_port}; logs in {directory.logs}")
         Supervisor(services, directory.logs, say=say).run(asked)
         say("stopped")
