@@ -77,6 +77,9 @@ def run(
     rank: Annotated[int | None, typer.Option(help="Of the LoRA adapter.")] = None,
     engine: Annotated[str | None, typer.Option(help="inline, ray or deployed.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="That train side by side.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="With --engine ray: HOST:PORT of a Ray cluster that this machine has joined.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting: GROUP.KEY=VALUE. May be repeated.")
@@ -95,6 +98,8 @@ def run(
       tacit-sim run --data jsonl --path pairs.jsonl --rounds 6 --out runs/mine
 
       tacit-sim run --resume --out runs/mine
+
+      tacit-sim run --preset demo --engine ray --address 10.0.0.1:6379 --out runs/cluster
     """
     from simulations.run.config import RunConfig, preset_for, read_preset, without_masks
     from simulations.run.progress import RunProgress
@@ -121,6 +126,7 @@ def run(
                 "adapter.rank": rank,
                 "run.engine": engine,
                 "run.processes": processes,
+                "run.ray-address": address,
                 "federation.seed": seed,
                 "adapter.seed": seed,
                 "data.seed": seed,
@@ -197,6 +203,7 @@ _BENCHMARKS = {
     "device": "device",
     "dpo-step": "dpo_step",
     "federation": "federation",
+    "fleet": "fleet",
     "import-speed": "import_speed",
     "pair-making": "pair_making",
     "privacy": "privacy",
@@ -216,6 +223,7 @@ def bench(
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
     device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
     dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
+    fleet: how many polling devices one real server bears, and what a round with all of them costs it (some minutes).
     import-speed: what importing a 1 GB export takes, beside json.load.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
     add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.

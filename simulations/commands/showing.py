@@ -53,7 +53,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.privacy.clipping import NonFiniteUpdateError
     from shared.signing_key import SigningKeyError
     from simulations.engines.deployed import DeploymentError
-    from simulations.engines.ray import RayMissingError
+    from simulations.engines.ray import RayClusterError, RayMissingError
     from simulations.evaluation.pairwise_result import PairwiseError
     from simulations.evaluation.recorded_votes import NoVotesError
     from simulations.evaluation.standard_tasks import StandardBenchmarkError
@@ -83,6 +83,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ParquetUnavailableError,
         PreferenceFileError,
         PrivacyBudgetExhausted,
+        RayClusterError,
         RayMissingError,
         RegenerationError,
         ReleaseError,

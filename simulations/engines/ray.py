@@ -1,12 +1,18 @@
-"""The engine `ray`: Flower's simulation runtime, which spreads devices over Ray's actors and machines."""
+"""The engine `ray`: Flower's simulation runtime, which spreads devices over Ray's actors, here or in a cluster.
+
+In a cluster every machine needs the same version of Tacit with `tacit[sim]` and of Python, the base model under the
+same name or path, and, where devices keep something between messages (under masks, and with methods that keep a
+factor), a file system that all share for the run's directory. This machine must have joined it: the server runs here.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +29,13 @@ class RayMissingError(RuntimeError):
     """Ray is not installed: the message says how to get it."""
 
 
+class RayClusterError(RuntimeError):
+    """No Ray cluster of this version answers under the address. The message says what to do."""
+
+
+_ANSWER_SECONDS = 5.0
+
+
 def run_ray(
     plan: FederationPlan,
     population: Population,
@@ -30,6 +43,7 @@ def run_ray(
     directory: Path,
     resume: bool = False,
     processes: int | None = None,
+    address: str | None = None,
     observe: Observe | None = None,
 ) -> None:
     """Runs a plan over a population and leaves the run directory (`server.releases`).
@@ -38,11 +52,13 @@ def run_ray(
     float tolerance.
 
     Args:
-        processes: cores that Ray may use; None is two, or what there is.
+        processes: cores that Ray may use; None is two, or what there is. Not with `address`.
+        address: HOST:PORT of a cluster's head, as `ray start --head` says it; all its cores are used. None starts a
+            Ray of its own.
         observe: called after each round's release.
 
     Raises:
-        RayMissingError: and what `server.app` says.
+        RayMissingError, RayClusterError: and what `server.app` says.
     """
     check_population(plan, population)
     devices = open_population(population, plan, directory=directory)
@@ -55,6 +71,8 @@ def run_ray(
             from flwr.simulation import run_simulation
         except ImportError:
             raise RayMissingError("the engine 'ray' needs Ray: pip install 'tacit[sim]'") from None
+        if address is not None:
+            _join(address)
         try:
             run_simulation(
                 server_app=build_server_app(
@@ -65,18 +83,40 @@ def run_ray(
                 client_app=build_client_app(devices),
                 num_supernodes=len(population),
                 backend_config={
-                    "init_args": {
-                        "num_cpus": cores,
-                        "num_gpus": 0,
-                        "include_dashboard": False,
-                        "logging_level": logging.ERROR,
-                        "log_to_driver": False,
-                    },
+                    # Of no account where Ray runs already.
+                    "init_args": {"num_cpus": cores, "num_gpus": 0, "include_dashboard": False, **_QUIET},
                     "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
                 },
             )
         finally:
             ray.shutdown()
+
+
+_QUIET: Mapping[str, int | bool] = {"logging_level": logging.ERROR, "log_to_driver": False}
+
+
+def _join(address: str) -> None:
+    """Connects to a cluster; Flower's runtime uses a Ray that is there."""
+    import ray
+
+    # Ray itself would try for minutes, and end the process.
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError):
+        raise RayClusterError(
+            f"nothing answers on {address}: start a cluster with `ray start --head --port PORT`, let this machine join "
+            "one with `ray start --address HOST:PORT`, or leave --address out to use this machine alone"
+        ) from None
+    # What a worker inherits at its own machine is that machine's; this is what it must have of ours.
+    wanted = {name: os.environ[name] for name in ("PYTHONPATH", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")}
+    try:
+        ray.init(address=address, runtime_env={"env_vars": wanted}, **_QUIET)
+    except Exception as error:  # of many kinds
+        raise RayClusterError(
+            f"no cluster of Ray {ray.__version__} that this machine has joined answers on {address} "
+            f"({type(error).__name__}): every machine must have the same versions of Ray and Python"
+        ) from None
 
 
 @contextmanager

@@ -35,7 +35,7 @@ _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
 # What a resumed run may have otherwise. Another engine or number of processes gives the same adapter to float tolerance
 # only, so not a private run: its devices would answer one request twice, with the same noise.
-_OF_THIS_MACHINE = ("run.engine", "run.processes", "run.memory")
+_OF_THIS_MACHINE = ("run.engine", "run.processes", "run.ray-address", "run.memory")
 # Where the data lies; which data it is, `data.sha256` says.
 _WHEREABOUTS = "data.path"
 
@@ -134,6 +134,8 @@ class RunSettings:
         engine: see `simulations.engines`.
         processes: that train; None lets the engine decide. A seeded run gives the same adapter with any number, to
             float tolerance.
+        ray_address: HOST:PORT of the head of a Ray cluster that this machine has joined, whose cores then train; None
+            starts a Ray for this run alone.
         epsilon: ε per user against everyone that a private run is to keep. Sets user-privacy.noise-multiplier, and
             makes the run one whose users are private, by a schedule; None leaves all of that to be said itself.
         memory: embedded world: a directory in which the base model's replies are kept for other runs with the same
@@ -142,12 +144,20 @@ class RunSettings:
 
     engine: Engine = "inline"
     processes: int | None = None
+    ray_address: str | None = None
     epsilon: float | None = None
     memory: str | None = None
 
     def __post_init__(self) -> None:
         require(self.processes is None or self.processes >= 1, "run.processes", "must be at least 1, or absent")
         require(self.epsilon is None or self.epsilon > 0, "run.epsilon", "must be above 0, or absent")
+        if self.ray_address is not None:
+            key = "run.ray-address"
+            require(self.engine == "ray", key, "goes with run.engine 'ray' (--engine ray)")
+            require(self.processes is None, key, "goes without run.processes: the cluster's cores are used")
+            host, _, port = self.ray_address.rpartition(":")
+            within = port.isascii() and port.isdigit() and 1 <= int(port) < 2**16
+            require(bool(host) and within and "/" not in host, key, "must be HOST:PORT, such as 10.0.0.1:6379")
 
 
 @dataclass(frozen=True, kw_only=True)

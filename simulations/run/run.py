@@ -152,7 +152,10 @@ def run_federation(
     """Runs a plan on the engine that the settings name. Only `inline` tells of every device that answered, and can be
     attacked."""
     if settings.engine == "ray":
-        run_ray(plan, population, directory=directory, resume=resume, processes=settings.processes, observe=observe)
+        run_ray(
+            plan, population, directory=directory, resume=resume, processes=settings.processes,
+            address=settings.ray_address, observe=observe,
+        )  # fmt: skip
     elif settings.engine == "deployed":
         run_deployed(plan, population, directory=directory, resume=resume, observe=observe)
     else:

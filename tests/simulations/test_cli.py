@@ -174,6 +174,9 @@ def test_every_flag_is_the_setting_it_is_named_for(tmp_path: Path, monkeypatch: 
     assert (made.run.engine, made.run.processes) == ("ray", 7)
     assert {made.plan.seed, made.plan.adapter.seed, made.data.seed, made.evaluation.seed} == {8}
 
+    CliRunner().invoke(app, ["run", "--engine=ray", "--address=10.0.0.1:6379"])
+    assert seen[-1].run.ray_address == "10.0.0.1:6379"
+
 
 @pytest.mark.parametrize(
     ("arguments", "rate"),

@@ -50,6 +50,10 @@ def test_every_preset_is_a_run_and_says_what_it_is_for() -> None:
         ({"federation.devices": 7}, r"data\.users"),
         ({"federation.rounds": "many"}, r"federation\.rounds"),
         ({"adapter.method": "magic"}, "adapter"),
+        ({"run.ray-address": "10.0.0.1:6379"}, "run.engine 'ray'"),
+        ({"run.engine": "ray", "run.ray-address": "ray://10.0.0.1:10001"}, r"run\.ray-address"),
+        ({"run.engine": "ray", "run.ray-address": "10.0.0.1"}, "HOST:PORT"),
+        ({"run.engine": "ray", "run.ray-address": "10.0.0.1:6379", "run.processes": 2}, "run.processes"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(keys: dict[str, object], named: str) -> None:
@@ -62,6 +66,7 @@ def test_differences_leave_out_where_and_how_fast_a_run_runs() -> None:
     other = RunConfig.from_flat({"run.engine": "ray", "run.processes": 2, "federation.rounds": 3})
 
     assert other.differences(one) == ("federation.rounds",)
+    assert RunConfig.from_flat({"run.engine": "ray", "run.ray-address": "10.0.0.1:6379"}).differences(one) == ()
 
 
 def test_assignments_are_toml_and_bare_words_are_strings() -> None:
