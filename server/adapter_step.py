@@ -37,7 +37,7 @@ from shared.round_plan import FederationPlan
 
 Layers = tuple[LayerFactors, ...]
 # Above so many devices the error is not worth its time: stacked factors are as wide as the model.
-_MOST_COMPARED = 100
+MOST_COMPARED = 100
 # A residual is as large as the model: above so many numbers it is not multiplied out to be compared.
 _LARGEST_COMPARED = 20_000_000
 _FAIR_REGULARISATION = 1e-3
@@ -62,6 +62,11 @@ class AdapterStep:
             )
             for turn in range(1, self._method.turns + 1)
         ]
+
+    @property
+    def needs_each(self) -> bool:
+        """Whether a step is made of every update by itself, and not of their mean alone."""
+        return not self._method.sums or self._plan.step_terms.mean != "mean"
 
     def from_mean(
         self, state: NDArray[np.float32], mean: NDArray[np.float64], *, round_number: int
@@ -125,7 +130,7 @@ class AdapterStep:
             return None
         if "a" not in self._method.sent_down:
             return 0.0  # linear in what is shared
-        if len(updates) > _MOST_COMPARED or not np.isfinite(following).all():
+        if len(updates) > MOST_COMPARED or not np.isfinite(following).all():
             return None
         if "residual" in self._method.sent_down and self._spec.state_dimension > _LARGEST_COMPARED:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 from server.whole_files import write_whole
 from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.banded_noise import BandedToeplitz
-from shared.privacy.integer_grid import IntegerGrid
+from shared.privacy.integer_grid import IntegerGrid, IntegerSum
 from shared.privacy.mechanisms import SumMechanism, is_distributed
 from shared.privacy.noise import AesCtrNoise, NoiseSource
 from shared.privacy.rounded_gaussian import rounded_gaussian
@@ -54,11 +54,17 @@ class CentralGaussian:
         """On one coordinate of the sum, in the updates' units."""
         return float(self._grid.decode(np.array([self._sigma]))[0])
 
-    def release(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    def begin(self) -> IntegerSum:
+        """See `SumMechanism`."""
+        return IntegerSum(self._grid, self._new_noise())
+
+    def release_sum(self, summed: IntegerSum) -> NDArray[np.float64]:
         """(d,) the updates' sum with its noise; of noise alone if there are none."""
-        source = self._new_noise()
-        total = _sum(updates, self._grid, source) + self._gaussian.draw(self._grid.dimension, source)
-        return self._grid.decode(total)
+        return self._grid.decode(summed.total + self._gaussian.draw(self._grid.dimension, summed.source))
+
+    def release(self, updates: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+        """(d,) the same of updates that are at hand."""
+        return self.release_sum(_sum(updates, self.begin()))
 
 
 class CentralBandedGaussian:
@@ -107,16 +113,23 @@ class CentralBandedGaussian:
         last = max(self._released - 1, 0)
         return float(self._grid.decode(np.array([self._growth[last] * self._sigma]))[0])
 
-    def release(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    def begin(self) -> IntegerSum:
+        """See `SumMechanism`."""
+        return IntegerSum(self._grid, self._new_noise())
+
+    def release(self, updates: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+        """(d,) the sum of updates that are at hand, as `release_sum`."""
+        return self.release_sum(_sum(updates, self.begin()))
+
+    def release_sum(self, summed: IntegerSum) -> NDArray[np.float64]:
         """(d,) this round's sum with its correlated noise.
 
         Raises:
             OverflowError: 64 bits do not hold the cohort's sum.
             OSError: what the next rounds need cannot be kept: the sum must not be released.
         """
-        source = self._new_noise()
-        self._sums.append(_sum(updates, self._grid, source))
-        noised = self._factor.combine(self._sums) + self._gaussian.draw(self._grid.dimension, source)
+        self._sums.append(summed.total)
+        noised = self._factor.combine(self._sums) + self._gaussian.draw(self._grid.dimension, summed.source)
         self._estimates.append(self._factor.resolve(noised, self._estimates))
         self._released += 1
         keep = self._factor.bands
@@ -170,8 +183,7 @@ def open_mechanism(plan: FederationPlan, *, dimension: int, released: int, state
     return CentralBandedGaussian(terms, grid, rounds=plan.rounds, released=released, state_file=state_file)
 
 
-def _sum(updates: Sequence[NDArray[np.float32]], grid: IntegerGrid, source: NoiseSource) -> NDArray[np.int64]:
-    total = np.zeros(grid.dimension, dtype=np.int64)
+def _sum(updates: Iterable[NDArray[np.float32]], summed: IntegerSum) -> IntegerSum:
     for update in updates:
-        total += grid.encode(update, source)
-    return total
+        summed.add(update)
+    return summed

@@ -76,7 +76,9 @@ class ManyLinks(Grid):
         places: dict[int, list[int]] = {}
         for index, message in enumerate(pushed):
             link = self._link_of.get(message.metadata.dst_node_id)
-            if link is not None:
+            if link is None:
+                message.metadata.__dict__["_message_id"] = message.object_id  # as Flower names what it does not take
+            else:
                 # Every SuperLink has its own id for the run, and takes no other's. It is hashed into the message's.
                 message.metadata.__dict__["_run_id"] = self._links[link].run.run_id
                 places.setdefault(link, []).append(index)

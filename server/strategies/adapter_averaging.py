@@ -29,6 +29,8 @@ from server.cohorts import Cohorts
 from server.roster import Roster, stream
 from server.round_record import CohortMetrics, NodeFailure
 from server.secure_sum import Enrolment, Joined, sum_securely
+from server.strategies.asked import Asked, Waiting
+from server.strategies.cohort_updates import CohortUpdates
 from shared.adapter_spec import AdapterSpec
 from shared.messages import TRAIN, PublicMetrics, TrainReply, TrainRequest, from_array_record, to_array_record
 from shared.privacy.clipping import l2_norm
@@ -74,11 +76,10 @@ class CohortOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    device: int
-    message: Message
-    request: TrainRequest
-    digest: str
+class _Usable:
+    asked: Asked
+    keys: bytes
+    metrics: PublicMetrics | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,8 @@ class AdapterAveraging(Strategy):
         self.outcome: CohortOutcome | None = None
         self._start: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         self._attempt = 1
-        self._asked: list[_Asked] = []
+        self._asked: list[Asked] = []
+        self._same: dict[str, ArrayRecord | ConfigRecord | MetricRecord] = {}
         self._gone: list[int] = []
         self._cohort = 0
 
@@ -177,6 +179,7 @@ class AdapterAveraging(Strategy):
         self._gone = [device for device in cohort if not self.roster.knows(device)]
         there = [device for device in cohort if self.roster.knows(device)]
         parts = self._parts(cohort)  # who is gone is a member that vanished: no part is smaller than planned
+        self._same = {}
         self._asked = [self._ask(server_round, device, parts.get(device)) for device in there]
         self._grid = grid
         return [asked.message for asked in self._asked]
@@ -186,24 +189,39 @@ class AdapterAveraging(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The adapter after the server's step; None with fewer usable replies than the plan's minimum.
 
-        The result does not depend on the order of the replies, nor on whom they name as their source.
+        Replies may come as they are pulled: what is held of them is what `CohortUpdates` says. The result does not
+        depend on the order of the replies, nor on whom they name as their source.
         """
-        reply_to = {reply.metadata.reply_to_message_id: reply for reply in replies}
-        usable: list[tuple[_Asked, TrainReply]] = []
-        failures = [NodeFailure(node=0, device=device, attempt=self._attempt, reason="gone") for device in self._gone]
+        updates = CohortUpdates(
+            self._step, self._mechanism, dimension=self._spec.update_dimension(self._round),
+            compared=not self._plan.is_private,
+        )  # fmt: skip
+        usable: list[_Usable] = []
+        unusable: dict[int, str] = {}
         no_pairs = 0
-        for asked in self._asked:  # by device number: a fixed order of the sum
-            said = self._read(reply_to.get(asked.message.metadata.message_id), asked)
+        waiting = Waiting(self._asked)
+        for reply in replies:  # which may come while this runs: an update is added, and let go
+            asked = waiting.pop(reply.metadata.reply_to_message_id)
+            if asked is None:
+                continue
+            said = self._read(reply, asked)
             if isinstance(said, str):
-                node = asked.message.metadata.dst_node_id
-                failures.append(NodeFailure(node=node, device=asked.device, attempt=self._attempt, reason=said))
-                _LOG.warning("node %d (device %d) is left out of round %d: %s", node, asked.device, server_round, said)
+                unusable[asked.device] = said
             elif said.status == "no-pairs":
                 no_pairs += 1
             else:
-                usable.append((asked, said))
+                usable.append(_Usable(asked=asked, keys=said.keys, metrics=said.metrics))
+                if said.vector is not None:
+                    updates.add(asked.device, said.vector)
+        usable.sort(key=lambda one: one.asked.device)
+        unusable |= dict.fromkeys((asked.device for asked in waiting.left()), "timeout")
+        failures = [NodeFailure(node=0, device=device, attempt=self._attempt, reason="gone") for device in self._gone]
+        for device, reason in sorted(unusable.items()):
+            node = self.roster.node(device)
+            failures.append(NodeFailure(node=node, device=device, attempt=self._attempt, reason=reason))
+            _LOG.warning("node %d (device %d) is left out of round %d: %s", node, device, server_round, reason)
         self._seconds = 0.0
-        found = self._next(usable, failures)
+        found = self._next(updates, usable, failures)
         released: ArrayRecord | None = None
         step_norm = 0.0
         if found.state is not None:
@@ -217,7 +235,7 @@ class AdapterAveraging(Strategy):
             step_norm=step_norm,
             noise_std=found.noise_std,
             metrics=_cohort_metrics(
-                [said.metrics for _, said in usable if said.metrics is not None],
+                [one.metrics for one in usable if one.metrics is not None],
                 clipping_norm=self._plan.clipping_norm,
             ),
             bytes_down=found.bytes_down,
@@ -227,43 +245,40 @@ class AdapterAveraging(Strategy):
         )
         return released, MetricRecord({"replies": found.replies, "failures": len(failures)})
 
-    def _next(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Next:
+    @property
+    def _mechanism(self) -> SumMechanism | None:
+        return self._mechanisms[(self._round - 1) % len(self._mechanisms)]
+
+    def _next(self, updates: CohortUpdates, usable: Sequence[_Usable], failures: list[NodeFailure]) -> _Next:
         if self._plan.secure_aggregation is not None:
             return self._next_under_masks(usable, failures)
-        updates = [said.vector for _, said in usable if said.vector is not None]
         # A Poisson round is released whoever answers: to hold one back would make its cohort another kind of sample.
-        if len(updates) < (0 if self._plan.sampling == "poisson" else self._plan.minimum_replies):
-            return _Next(replies=len(updates), state=None)
-        mechanism = self._mechanisms[(self._round - 1) % len(self._mechanisms)]
+        if updates.count < (0 if self._plan.sampling == "poisson" else self._plan.minimum_replies):
+            return _Next(replies=updates.count, state=None)
+        mechanism, number = self._mechanism, self._round
         if mechanism is None:
-            if not updates:  # a Poisson round that drew nobody
+            if not updates.count:  # a Poisson round that drew nobody
                 return _Next(replies=0, state=self._start)
             with self._timed():
-                state = self._step.from_updates(
-                    self._start,
-                    updates,
-                    devices=[asked.device for asked, said in usable if said.vector is not None],
-                    round_number=self._round,
-                )
-            error = None if self._plan.is_private else self._step.error(self._start, updates, state, self._round)
-            return _Next(replies=len(updates), state=state, aggregation_error=error)
+                state = updates.next_state(self._start, round_number=number)
+            error = None if self._plan.is_private else updates.error(self._start, state, round_number=number)
+            return _Next(replies=updates.count, state=state, aggregation_error=error)
         size = self._plan.cohort_size
         with self._timed():
-            noised = mechanism.release(updates) / size
-            state = self._step.from_mean(self._start, noised, round_number=self._round)
-        return _Next(replies=len(updates), state=state, noise_std=mechanism.noise_std / size)
+            state = self._step.from_mean(self._start, updates.noised() / size, round_number=number)
+        return _Next(replies=updates.count, state=state, noise_std=mechanism.noise_std / size)
 
-    def _next_under_masks(self, usable: Sequence[tuple[_Asked, TrainReply]], failures: list[NodeFailure]) -> _Next:
+    def _next_under_masks(self, usable: Sequence[_Usable], failures: list[NodeFailure]) -> _Next:
         secure = self._plan.secure_aggregation
         if self._grid is None or secure is None:
             raise RuntimeError("no cohort was asked")
-        nodes = {asked.device: asked.message.metadata.dst_node_id for asked, _ in usable}
+        nodes = {one.asked.device: one.asked.message.metadata.dst_node_id for one in usable}
         summed = sum_securely(
-            [Joined(request=asked.request, node=nodes[asked.device], keys=said.keys) for asked, said in usable],
+            [Joined(request=one.asked.request, node=nodes[one.asked.device], keys=one.keys) for one in usable],
             grid=self._grid,
             dimension=self._spec.update_dimension(self._round),
             timeout=secure.stage_timeout,
-            group=usable[0][0].message.metadata.group_id if usable else "",
+            group=usable[0].asked.message.metadata.group_id if usable else "",
         )
         for device, reason in sorted(summed.failures.items()):
             failures.append(NodeFailure(node=nodes[device], device=device, attempt=self._attempt, reason=reason))
@@ -308,7 +323,7 @@ class AdapterAveraging(Strategy):
         """Nothing."""
         return None
 
-    def _ask(self, server_round: int, device: int, cohort: CohortRoster | None) -> _Asked:
+    def _ask(self, server_round: int, device: int, cohort: CohortRoster | None) -> Asked:
         seed = stream(f"training/{self._plan.seed}/{server_round}/{device}").integers(2**63)
         request = TrainRequest(
             round_number=server_round,
@@ -324,19 +339,20 @@ class AdapterAveraging(Strategy):
         )
         if self._signing_key is not None:
             request = self._signing_key.sign(request)
+        record = request.to_record()
+        for name in ("shared", "plan"):  # the same for all: a message a device must not hold it once more
+            record[name] = self._same.setdefault(name, record[name])
         message = Message(
-            request.to_record(),
+            record,
             self.roster.node(device),
             TRAIN,
             ttl=self._plan.round_timeout,
             group_id=f"{server_round}.{self._attempt}",
         )
-        return _Asked(device=device, message=message, request=request, digest=request.digest())
+        return Asked(device=device, message=message, request=request, digest=request.digest())
 
-    def _read(self, reply: Message | None, asked: _Asked) -> TrainReply | str:
+    def _read(self, reply: Message, asked: Asked) -> TrainReply | str:
         """A reply that can be used, or why this one cannot."""
-        if reply is None:
-            return "timeout"
         if reply.has_error():
             return f"flower error {reply.error.code}"
         private, secure = self._plan.is_private, self._plan.secure_aggregation is not None

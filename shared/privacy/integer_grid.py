@@ -91,3 +91,21 @@ class IntegerGrid:
     def decode(self, total: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         """A sum in grid units as a sum of updates."""
         return total.astype(np.float64) * (self.clipping_norm / self.scale)
+
+
+class IntegerSum:
+    """The sum of updates on a grid, exact in any order: each is encoded as it comes, and let go.
+
+    Attributes:
+        source: of the rounding.
+        total: (d,) in grid units.
+    """
+
+    def __init__(self, grid: IntegerGrid, source: NoiseSource) -> None:
+        self._grid = grid
+        self.source = source
+        self.total = np.zeros(grid.dimension, dtype=np.int64)
+
+    def add(self, update: NDArray[np.float32]) -> None:
+        """Adds one. Raises: NonFiniteUpdateError, ValueError: see `IntegerGrid.encode`."""
+        self.total += self._grid.encode(update, self.source)

@@ -12,11 +12,12 @@ the only difference between a central mechanism and a distributed one is where:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, Protocol, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.privacy.integer_grid import IntegerSum
 
 CentralMechanism = Literal["gaussian", "banded-gaussian"]
 DistributedMechanism = Literal["skellam", "discrete-gaussian"]
@@ -34,12 +35,12 @@ def is_distributed(mechanism: UserMechanism) -> TypeGuard[DistributedMechanism]:
 class SumMechanism(Protocol):
     """Turns the clipped updates of a round into a sum that may be released."""
 
-    def release(self, updates: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-        """(d,) the noised sum of a round's updates (d,), which may be none: called once a round, in order.
+    def begin(self) -> IntegerSum:
+        """An empty sum for a round's updates (d,), with rounding and noise of its own. Beginning one binds nothing."""
+        ...
 
-        Raises:
-            NonFiniteUpdateError: an update holds NaN or infinity.
-        """
+    def release_sum(self, summed: IntegerSum) -> NDArray[np.float64]:
+        """(d,) a round's sum, which may be of no updates, with its noise: called once a round, in order."""
         ...
 
     @property
