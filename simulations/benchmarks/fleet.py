@@ -64,6 +64,7 @@ def run(
     levels: Sequence[int] = LEVELS,
     window_seconds: float = _WINDOW_SECONDS,
     most_seconds: float = _MOST_SECONDS,
+    rounds: bool = True,
     processes: int = 2,
     progress: Progress = lambda _line: None,
 ) -> dict[str, object]:
@@ -73,6 +74,7 @@ def run(
         levels: numbers of devices, ascending.
         window_seconds: over which each level's idle load is measured.
         most_seconds: after which no further level or round is begun.
+        rounds: whether a round is run at each level, too.
         processes: of the load generator.
         progress: is told of every finished measurement.
     """
@@ -97,6 +99,8 @@ def run(
                     saturated = level
                 if idle["collapsed"]:
                     break
+                if not rounds:
+                    continue
                 if time.monotonic() + _ROUND_SECONDS / 2 > deadline:
                     progress(f"{level} devices: no round, as the time is over")
                     continue
@@ -292,8 +296,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--levels", type=int, nargs="+", default=list(LEVELS))
     parser.add_argument("--most-seconds", type=float, default=_MOST_SECONDS)
+    parser.add_argument("--idle", action="store_true", help="Run no rounds.")
     arguments = parser.parse_args()
-    run(arguments.json, levels=arguments.levels, most_seconds=arguments.most_seconds, progress=print)
+    run(
+        arguments.json, levels=arguments.levels, most_seconds=arguments.most_seconds, rounds=not arguments.idle,
+        progress=print,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
