@@ -154,6 +154,7 @@ class ProtocolDevice(threading.Thread):
         trust: ssl.SSLContext,
         stop: threading.Event,
         tell: Callable[[Request], None] = lambda _request: None,
+        answer: Callable[[Message], Message] | None = None,
         source: str | None = None,
         wait_seconds: float = 0.0,
     ) -> None:
@@ -164,12 +165,14 @@ class ProtocolDevice(threading.Thread):
         trust: the server's authority; may be shared.
         stop: ends it.
         tell: is told of every request, from several threads.
+        answer: makes its replies, as a ClientApp does; None makes up updates.
         source: address of this machine to connect from; None leaves it to the system.
         wait_seconds: before it connects, so that devices do not ask in step.
         """
         super().__init__(daemon=True, name=f"device-{number}")
         self._number, self._key, self._wait_seconds = number, key, wait_seconds
         self._asked_to_stop = stop
+        self._reply = answer or self._made_up
         self._open = partial(_FleetClient, address, key, trust, _Metered(tell), source)
         self._retry = make_simple_http_retry_invoker()
         self._bundles: set[int] = set()  # runs whose bundle it has
@@ -225,7 +228,7 @@ class ProtocolDevice(threading.Thread):
         if not isinstance(message, Message):
             raise TypeError("the SuperLink handed out something else than a message")
         message.metadata.__dict__["_message_id"] = identity
-        reply = Message(_reply(message, self._number), reply_to=message)
+        reply = self._reply(message)
         with no_object_id_recompute():
             reply.metadata.__dict__["_message_id"] = reply.object_id
             whole = get_object_tree(reply)
@@ -248,6 +251,9 @@ class ProtocolDevice(threading.Thread):
             )
         self.answered += 1
 
+    def _made_up(self, message: Message) -> Message:
+        return Message(_made_up(message, self._number), reply_to=message)
+
 
 def _beat(client: FleetHttpClient, node: Node) -> bool:
     request = SendNodeHeartbeatRequest(node=node, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
@@ -257,7 +263,7 @@ def _beat(client: FleetHttpClient, node: Node) -> bool:
         return False
 
 
-def _reply(message: Message, number: int) -> RecordDict:
+def _made_up(message: Message, number: int) -> RecordDict:
     """What it says. Raises: MessageError, ValueError: something that such a device is not asked."""
     asked = message.metadata.message_type
     if asked == ROLL_CALL:

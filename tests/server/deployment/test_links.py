@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from flwr.app import Context, Message, RecordDict
 
+from client.app import build_client_app
 from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
 from server.deployment.links import all_numbers, open_links
@@ -25,9 +27,12 @@ from server.ledger import LEDGER_FILE, read_state
 from server.releases import read_rounds
 from shared.device_card import DeviceCard
 from shared.flat_config import ConfigError
+from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
+from simulations.engines.devices import enrolment_for, open_population
 from simulations.engines.protocol_device import ProtocolDevice
 from simulations.engines.server_site import ServerSite, server_site
-from tests.federation import plan
+from simulations.run.ledger_check import check_run_ledger
+from tests.federation import FewDevices, plan
 
 _FIRST = 1000  # number of the link's first device
 
@@ -73,14 +78,21 @@ def card(key: ec.EllipticCurvePrivateKey | None = None) -> DeviceCard:
     return DeviceCard.of(identity=identity, node_key=node.public_key())
 
 
+Answer = Callable[[Message], Message]
+
+
 @contextmanager
-def devices(site: ServerSite, count: int) -> Iterator[list[ProtocolDevice]]:
-    """So many devices of a server, which are there."""
+def devices(
+    site: ServerSite, count: int, answering: Callable[[int], Answer | None] = lambda _number: None
+) -> Iterator[list[ProtocolDevice]]:
+    """So many devices of a server, which are there; what each answers by, if it does more than make up updates."""
     keys = [ec.generate_private_key(ec.SECP384R1()) for _ in range(count)]
     entries = site.enrol([card(key) for key in keys])
     stop = threading.Event()
     started = [
-        ProtocolDevice(entry.number, key, address=site.address, trust=site.trust(), stop=stop)
+        ProtocolDevice(
+            entry.number, key, address=site.address, trust=site.trust(), stop=stop, answer=answering(entry.number)
+        )
         for entry, key in zip(entries, keys, strict=True)
     ]
     for device in started:
@@ -146,3 +158,62 @@ def test_one_run_asks_the_devices_of_two_superlinks_keeps_one_ledger_and_outlive
         executor = (head.directory.logs / "executor.log").read_text()
         assert "asks the devices of 1 links, too" in executor
         assert not (link.directory.logs / "executor.log").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_each_link_sums_its_sub_cohort_under_masks_and_one_ledger_accounts_for_the_sum_of_both(tmp_path: Path) -> None:
+    """Devices that train, noise and mask by the real client; each part of the cohort is behind one SuperLink."""
+    of = replace(
+        plan(rounds=2, cohort_size=6, devices=6, minimum_replies=6, round_timeout=200.0),
+        user_privacy=UserPrivacyTerms(mechanism="skellam", noise_multiplier=2.0, participations=2),
+        sampling="schedule",
+        secure_aggregation=SecureAggregationTerms(stage_timeout=60.0, dropout=0.0, corrupt=0.0, part_size=3),
+    )
+    simulated = open_population(FewDevices(devices=6), of, directory=tmp_path / "devices")
+    enrolment = enrolment_for(of, simulated)
+    assert enrolment is not None
+    app, one_at_a_time = build_client_app(simulated), threading.Lock()
+    asked: dict[int, list[str]] = {}
+
+    def answering(number: int) -> Answer:
+        def answer(message: Message) -> Message:
+            asked.setdefault(number, []).append(message.metadata.message_type)
+            context = Context(
+                run_id=message.metadata.run_id,
+                node_id=number + 2,
+                node_config={"partition-id": number},
+                state=RecordDict(),
+                run_config={},
+            )
+            with one_at_a_time:  # they share a model
+                return app(message, context)
+
+        return answer
+
+    with ExitStack() as stack:
+        link = stack.enter_context(server_site(tmp_path / "link", first_number=3, is_link=True))
+        head = stack.enter_context(server_site(tmp_path / "head", links=[str(link.directory.path)]))
+        head.directory.roster.write_text(enrolment.roster().to_json(), encoding="utf-8")
+        stack.enter_context(devices(head, 3, answering))
+        stack.enter_context(devices(link, 3, answering))
+        run = ServerRun(head.directory, "masked")
+        run.want(of, resume=False)
+        until(lambda: (now := run.control()) is not None and now.is_over, 500.0)
+        now = run.control()
+
+    assert now is not None
+    assert (now.state, now.said) == ("finished", "")
+    records = read_rounds(run.path)
+    assert [(record.replies, record.failures) for record in records] == [(6, ()), (6, ())]
+    assert all(record.noise_std > 0 for record in records)
+    assert sorted(asked) == list(range(6))
+    assert all(said.count("train") == 2 for said in asked.values())
+    assert all(len(said) >= 2 * 5 for said in asked.values())  # and four stages a round
+    ledger = read_state(run.path / LEDGER_FILE)
+    assert ledger is not None
+    assert (ledger.asked, ledger.released) == (((1, 1), (2, 1)), (1, 2))
+    accounted = check_run_ledger(run.path / LEDGER_FILE)
+    assert (accounted.requests, accounted.releases, accounted.devices) == (2, 2, 6)  # once, whatever links there are
+    assert all(check.agrees for check in accounted.checks)
+    assert [guarantee.unit for guarantee in accounted.guarantees] == ["user"]
