@@ -21,6 +21,7 @@ from flwr.serverapp import Grid
 
 _Item = TypeVar("_Item")
 _POLL = 0.1
+_LONGEST_POLL = 1.0  # where nothing comes: each look lists all nodes, of which there may be many
 _PULLED_AT_ONCE = 256
 _PUSHED_AT_ONCE = 512
 # When a message is sent again, as parts of the timeout. A device that is only slow answers each with a whole reply, so
@@ -57,14 +58,6 @@ class _Open:
     lost: Message | None = None
 
 
-def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list[Message | None]:
-    """Replies in the order of the messages; None for one that was not taken, or not answered in `timeout` seconds."""
-    replies: list[Message | None] = [None] * len(messages)
-    for index, reply in exchange_each(grid, messages, timeout=timeout):
-        replies[index] = reply
-    return replies
-
-
 def exchange_each(grid: Grid, messages: Sequence[Message], *, timeout: float) -> Iterator[tuple[int, Message]]:
     """Replies as they come, with the place of their message; nothing of a message that was not taken or answered.
 
@@ -87,13 +80,16 @@ def exchange_each(grid: Grid, messages: Sequence[Message], *, timeout: float) ->
         waiting |= {index: one for index, one in pushed.items() if one.identities}
         if local:  # there already, and never many at a time
             yield from _answered(grid, list(place), place, waiting)
+    pause = _POLL
     while waiting:
         # Where all devices are in this process nobody goes offline, and there may be a million of them.
         online = None if local else set(grid.get_node_ids())
         there = [
             index for index, one in waiting.items() if online is None or one.message.metadata.dst_node_id in online
         ]
+        before = len(waiting)
         yield from _answered(grid, [name for index in there for name in waiting[index].identities], place, waiting)
+        pause = _POLL if len(waiting) < before else min(pause * 1.5, _LONGEST_POLL)
         now = time.monotonic()
         if not waiting:
             return
@@ -102,7 +98,7 @@ def exchange_each(grid: Grid, messages: Sequence[Message], *, timeout: float) ->
             break
         due = [index for index in there if index in waiting and _is_due(waiting[index], now)]
         _push(grid, {index: _anew(waiting[index].message, deadline - now) for index in due}, waiting, place)
-        time.sleep(min(_POLL, max(0.0, deadline - now)))
+        time.sleep(min(pause, max(0.0, deadline - now)))
 
 
 def _push(grid: Grid, messages: dict[int, Message], waiting: dict[int, _Open], place: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
@@ -19,7 +19,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from server.adapter_step import open_step
 from server.central_noise import open_mechanism
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
-from server.exchange import exchange
+from server.exchange import exchange_each
 from server.releases import ReleaseError, RunDirectory
 from server.roster import Numbers, call_roll
 from server.round_record import NodeFailure, RoundRecord
@@ -163,8 +163,8 @@ def _run_round(
         place = directory.charge(number, attempt)
         asked = ConfigRecord({"attempt": attempt, "place": place})
         messages = list(strategy.configure_train(number, arrays, asked, grid))
-        replies = [reply for reply in exchange(grid, messages, timeout=plan.round_timeout) if reply is not None]
-        stepped, _ = strategy.aggregate_train(number, replies)
+        replies = _Measuring(reply for _, reply in exchange_each(grid, messages, timeout=plan.round_timeout))
+        stepped, _ = strategy.aggregate_train(number, replies)  # as they come: no more is held than the step needs
         outcome = averaging.outcome
         if outcome is None:
             raise RuntimeError("a strategy wrapper did not pass the replies on")
@@ -180,7 +180,7 @@ def _run_round(
                 failures=tuple(failures),
                 seconds=time.perf_counter() - began,
                 bytes_down=_size(messages) + outcome.bytes_down,
-                bytes_up=_size(replies) + outcome.bytes_up,
+                bytes_up=replies.size + outcome.bytes_up,
                 step_norm=outcome.step_norm,
                 noise_std=outcome.noise_std,
                 metrics=outcome.metrics,
@@ -207,6 +207,26 @@ def _open_cohorts(plan: FederationPlan, devices: Sequence[int], directory: RunDi
         return PoissonCohorts(plan, devices, directory.cohort_key())
     # A cohort under masks must be as large as planned, whoever has gone since the run began.
     return RandomCohorts(plan, None if plan.secure_aggregation is None else devices)
+
+
+class _Measuring:
+    """Messages as they come, the first few of which are measured.
+
+    Attributes:
+        size: as `_size`, of what has come.
+    """
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self._messages = messages
+        self._left = _MEASURED
+        self.size = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        for message in self._messages:
+            if self._left and (size := _size([message])):
+                self._left -= 1
+                self.size = max(self.size, size)
+            yield message
 
 
 def _size(messages: Sequence[Message]) -> int:

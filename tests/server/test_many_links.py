@@ -4,10 +4,9 @@ import pytest
 from flwr.app import Message, RecordDict
 from flwr.supercore.run import Run
 
-from server.exchange import exchange
 from server.many_links import ManyLinks
 from shared.messages import RollCallReply
-from tests.server.grids import ScriptedGrid
+from tests.server.grids import ScriptedGrid, exchange
 
 
 class _Link(ScriptedGrid):
