@@ -108,7 +108,7 @@ def _tell(directory: ServerDirectory) -> None:
         said("the server is not up: it will know when it is")
         return
     with connected(directory, running) as control:
-        control.follow(DeviceBook(directory.devices).every())
+        control.follow(DeviceBook(directory.devices))
 
 
 def _states(directory: ServerDirectory) -> dict[int, str]:

@@ -146,6 +146,16 @@ class DeviceBook:
         return found[0]
 
     @contextmanager
+    def telling(self) -> Iterator[tuple[EnrolledDevice, ...]]:
+        """All devices, to be told to SuperLink before anyone else tells it: who comes last tells what stands.
+
+        Raises:
+            DeploymentError: the file is damaged.
+        """
+        with FileLock(self._path.with_suffix(".telling.lock"), mode=0o600):
+            yield self.every()
+
+    @contextmanager
     def _changing(self) -> Iterator[list[EnrolledDevice]]:
         with FileLock(self._path.with_suffix(".lock"), mode=0o600):
             before = self.every()

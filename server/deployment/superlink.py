@@ -37,7 +37,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from server.deployment.bundle import Bundle
-from server.deployment.devices import EnrolledDevice
+from server.deployment.devices import DeviceBook, EnrolledDevice
 from server.deployment.directory import DeploymentError, ServerDirectory
 from server.deployment.running import LOOPBACK, Running
 
@@ -171,16 +171,17 @@ class SuperLinkControl:
             for run, one in said.run_dict.items()
         }
 
-    def follow(self, devices: tuple[EnrolledDevice, ...]) -> tuple[int, int]:
+    def follow(self, book: DeviceBook) -> tuple[int, int]:
         """Makes SuperLink's nodes those of the devices that are not revoked; how many were added and removed."""
-        there = {node.public_key: node.node for node in self.nodes()}
-        wanted = {public_key_to_bytes(one.card.public_key()): one for one in devices if one.revoked is None}
-        added = [device for key, device in wanted.items() if key not in there]
-        removed = [node for key, node in there.items() if key not in wanted]
-        for node in removed:
-            self.unregister(node)
-        for device in added:
-            self.register(device)
+        with book.telling() as devices:
+            there = {node.public_key: node.node for node in self.nodes()}
+            wanted = {public_key_to_bytes(one.card.public_key()): one for one in devices if one.revoked is None}
+            added = [device for key, device in wanted.items() if key not in there]
+            removed = [node for key, node in there.items() if key not in wanted]
+            for node in removed:
+                self.unregister(node)
+            for device in added:
+                self.register(device)
         return len(added), len(removed)
 
 

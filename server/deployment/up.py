@@ -72,7 +72,7 @@ def _service(directory: ServerDirectory, name: str) -> Service:
 def _follow_devices(directory: ServerDirectory, running: Running, say: Callable[[str], None]) -> None:
     try:
         with connected(directory, running) as control:
-            added, removed = control.follow(DeviceBook(directory.devices).every())
+            added, removed = control.follow(DeviceBook(directory.devices))
     except DeploymentError as error:
         say(f"the devices could not be told to SuperLink: {error}")
         return

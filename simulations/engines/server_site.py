@@ -58,7 +58,7 @@ class ServerSite:
         book = DeviceBook(self.directory.devices, first_number=self.directory.settings().first_number)
         entries = [entry for entry, _ in book.enrol_all(cards)]
         with connected(self.directory, self.running) as control:
-            control.follow(book.every())
+            control.follow(book)
         return entries
 
     def online(self) -> int:

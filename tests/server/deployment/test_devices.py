@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,28 @@ def test_the_commands_say_numbers_and_make_the_organisers_list(tmp_path: Path) -
     assert "revoked" in run("devices")
     assert "no device is known by 'x'" in run("revoke", "x")
     assert "is not a server's directory" in CliRunner().invoke(app, ["devices", "--server", str(tmp_path)]).output
+
+
+def test_who_tells_superlink_last_tells_it_what_stands(tmp_path: Path) -> None:
+    """An enrolment and a revocation at once: whoever waited reads the book again, and not what it had read before."""
+    book = DeviceBook(tmp_path / "devices.json")
+    told: list[tuple[bool, ...]] = []
+    began = threading.Event()
+
+    def tell(pause: float) -> None:
+        with book.telling() as devices:
+            began.set()
+            time.sleep(pause)
+            told.append(tuple(one.revoked is not None for one in devices))
+
+    book.enrol(card(1))
+    first = threading.Thread(target=tell, args=(0.5,))
+    first.start()
+    began.wait(5.0)
+    second = threading.Thread(target=tell, args=(0.0,))
+    second.start()
+    book.revoke(0)
+    first.join(5.0)
+    second.join(5.0)
+
+    assert told == [(False,), (True,)]
