@@ -27,7 +27,9 @@ from shared.secagg.session_terms import choose_threshold
 from shared.secagg.sum_encoding import SumEncoding
 
 _Vector = NDArray[np.float64]
-SightName = Literal["raw", "clipped", "own share of the noise", "noise of the sum", "sum of 10", "sum of 100", "released"]
+SightName = Literal[
+    "raw", "clipped", "own share of the noise", "noise of the sum", "sum of 10", "sum of 100", "released"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,11 @@ class NotApplicableError(Exception):
 
 Audit = Callable[[AuditedRun, AuditSettings, Progress], Sequence[AuditResult]]
 
-AUDITS: Mapping[str, str] = {}
+AUDITS: Mapping[str, str] = {
+    "inversion": "simulations.audits.inversion",
+    "persona": "simulations.audits.persona_exposure",
+    "transcript": "simulations.audits.transcript",
+}
 
 
 def names_of(said: str | None) -> Sequence[str]:

@@ -165,9 +165,7 @@ def span_scores(blocks: Sequence[SpanBlock], *, noise_std: float = 0.0) -> SpanS
     return SpanScores(scores=scores, recovered=recovered, dimensions=dimensions, room=room)
 
 
-def _parts(
-    spec: AdapterSpec, update: NDArray[np.floating], round_number: int
-) -> Iterator[tuple[str, Factor, _Floats]]:
+def _parts(spec: AdapterSpec, update: NDArray[np.floating], round_number: int) -> Iterator[tuple[str, Factor, _Floats]]:
     trained = spec.config.federation.factors(round_number)
     for layer, factor, values in spec.arrays(spec.expand(update, round_number)):
         if factor in trained:
