@@ -44,7 +44,8 @@ from simulations.audits.span_check import frozen_factors, span_blocks, span_scor
 
 VICTIMS = 12
 OTHERS = 99
-_MATCHED = 3
+_MATCHED = 2
+_MATCHED_SIGHTS = ("clipped", "own share of the noise", "noise of the sum", "released")
 _CONTROL_RANK = 256
 _PRIOR_WEIGHT = 2.0
 _NAME = "inversion"
@@ -66,6 +67,7 @@ class _Scene:
     people: People
     prior: Prior
     sights: Sequence[Sight]
+    updates: Mapping[int, Sequence[_Update]]
     others: Sequence[_Update]
     seed: int
 
@@ -85,7 +87,13 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     for number, pairs in enumerate(people.others):
         others.append(_update(adapted, plan, pairs[: run.config.data.pairs_per_user]))
         progress(0.3 * (number + 1) / len(people.others), "other devices' updates")
+    updates: dict[int, list[_Update]] = {1: [], FULL_PAIRS: []}
+    for number, pairs in enumerate(people.victims):
+        for used, found_updates in updates.items():
+            found_updates.append(_update(adapted, plan, pairs[:used]))
+        progress(0.3 + 0.1 * (number + 1) / len(people.victims), "victims' updates")
     scene = _Scene(
+        updates=updates,
         plan=plan,
         adapted=adapted,
         people=people,
@@ -95,7 +103,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         seed=settings.seed,
     )
     found = [
-        _span_result(run, scene, lambda done: progress(0.3 + 0.2 * done, "span check")),
+        _span_result(run, scene, lambda done: progress(0.4 + 0.1 * done, "span check")),
         _apart_result(scene, lambda done: progress(0.5 + 0.1 * done, "telling texts apart")),
         _matching_result(scene, lambda done: progress(0.6 + 0.4 * done, "gradient matching")),
     ]
@@ -120,8 +128,8 @@ def _span_result(run: AuditedRun, scene: _Scene, progress: Tell) -> AuditResult:
         observer="by row; knows model, plan, adapter, noise and how often people use each token",
         method="DAGER's span check (arXiv:2405.15586) on the first block's projections, for the plan's adapter "
         f"({scene.plan.adapter.method}, rank {scene.plan.adapter.rank}). AUC and share found at 1 % false, over tokens "
-        "that are not in nearly everyone's text; 'guess' ranks by how common a token is, 'gain' is AUC of both together "
-        "less that of the guess; [mean, low, high] over victims",
+        "that are not in nearly everyone's text; 'guess' ranks by how common a token is, 'gain' is AUC of both "
+        "together less that of the guess; [mean, low, high] over victims",
         limits=_LIMITS,
     )  # fmt: skip
 
@@ -134,7 +142,7 @@ def _span_row(scene: _Scene, inputs: Mapping[str, _Vector], sight: Sight, pairs_
     whole, wrong, dimensions, room, signal = 0, 0, 0, 0, None
     recovered: list[float] = []
     for number, pairs in enumerate(scene.people.victims):
-        update = _update(scene.adapted, scene.plan, pairs[:pairs_used])
+        update = scene.updates[pairs_used][number]
         vector, std = seen(sight, scene.plan, update, scene.others, seed=scene.seed + number)
         blocks = span_blocks(spec, state, vector, round_number=_ROUND, inputs=inputs, frozen=frozen)
         found = span_scores(blocks, noise_std=std)
@@ -173,7 +181,8 @@ def _span_control(run: AuditedRun, scene: _Scene) -> dict[str, Figure]:
     )
     adapted = attach_adapter(load_language_model(run.config.plan.model), config)
     plan = replace(scene.plan, adapter=config, user_privacy=None, secure_aggregation=None, sampling="random")
-    control = replace(scene, adapted=adapted, plan=plan)
+    updates = [_update(adapted, plan, pairs[:1]) for pairs in scene.people.victims]
+    control = replace(scene, adapted=adapted, plan=plan, updates={1: updates})
     return _span_row(control, token_inputs(adapted), Sight(name="raw", observer="control", clipped=False), 1)
 
 
@@ -186,10 +195,9 @@ def _apart_result(scene: _Scene, progress: Tell) -> AuditResult:
     for pairs_used in (1, FULL_PAIRS):
         for sight in scene.sights:
             first, ranks = [], []
-            for number, pairs in enumerate(scene.people.victims):
-                update = _update(adapted, plan, pairs[:pairs_used])
+            for number, update in enumerate(scene.updates[pairs_used]):
                 vector, _ = seen(sight, plan, update, scene.others, seed=scene.seed + number)
-                own = float(_unit(_update(adapted, plan, pairs[:1])) @ vector)
+                own = float(_unit(scene.updates[1][number]) @ vector)
                 # Those who are in the sum themselves are no lures.
                 lures = [float(lure @ vector) for lure in candidates[sight.others :]]
                 if len(lures) < _FEWEST_LURES:
@@ -221,7 +229,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
     secrets = space.draw(Random(f"tacit inversion {scene.seed}"), _MATCHED)
     figures: dict[str, Figure] = {}
     # Raw and clipped updates point the same way, and that is all that matching looks at.
-    sights = [sight for sight in scene.sights if sight.name != "raw"]
+    sights = [sight for sight in scene.sights if sight.name in _MATCHED_SIGHTS]
     for place, sight in enumerate(sights):
         right, first, longest, guessed, like = [], [], [], [], []
         for number, secret in enumerate(secrets):
@@ -256,7 +264,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
         canaries=_MATCHED, verdict="measured", figures=figures,
         observer="by row; knows model, plan, adapter and the lengths of the pair's parts; in a known frame also every "
         "token but two, and the list that the two are from",
-        method="gradient matching (TAG, LAMP): mean cosine by factor, 20 steps over distributions in a frame and 150 "
+        method="gradient matching (TAG, LAMP): mean cosine by factor, 20 steps over distributions in a frame and 100 "
         "blind, then token by token; the control is the row without noise in a known frame. ROUGE is F1 over words "
         "that were not known; [mean, low, high] over victims",
         limits=f"{_MATCHED} victims, one pair a device, and moderate effort. {_LIMITS}",
@@ -267,10 +275,10 @@ def _blind(scene: _Scene, sight: Sight) -> dict[str, Figure]:
     model, plan = scene.adapted.language_model, scene.plan
     row = encoded(model, plan, scene.people.victims[0][0])
     truth = np.array(flat(row))
-    vector, _ = seen(sight, plan, _update(scene.adapted, plan, scene.people.victims[0][:1]), (), seed=scene.seed)
+    vector, _ = seen(sight, plan, scene.updates[1][0], (), seed=scene.seed)
     found = match_update(
         scene.adapted, vector, row, [False] * len(truth), scene.prior.count, training_config(plan),
-        effort=MatchingEffort(steps=150, sweeps=0, seed=scene.seed),
+        effort=MatchingEffort(steps=100, sweeps=0, seed=scene.seed),
     )  # fmt: skip
     common = np.argsort(-scene.prior.count)[: len(set(truth.tolist()))]
     one, line = rouge(model.chat.decode(found.tokens.tolist()), model.chat.decode(truth.tolist()))

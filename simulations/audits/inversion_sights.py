@@ -119,7 +119,7 @@ def seen(
     if not sight.share_of_noise:
         total = np.sum(updates, axis=0, dtype=np.float64)
         std = sight.central * norm
-        return total + (std * generator.standard_normal(total.size) if std > 0 else 0.0), std
+        return np.asarray(total + std * generator.standard_normal(total.size)), std
     encoding = _encoding(plan, victim.size)
     source = AesCtrNoise(generator.bytes(32))
     encoded = np.zeros(encoding.encoded_dimension, dtype=np.uint32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from shared.round_plan import FederationPlan
 from simulations.audits.audited_run import AuditedRun
 from simulations.audits.inversion_victims import interval
-from simulations.audits.persona_exposure_ranks import SHOWN, Exposure, Suspect
+from simulations.audits.persona_exposure_ranks import SHOWN, Exposure, Shown, Suspect
 from simulations.audits.persona_exposure_runs import Plant, PlantedPopulation, release_of, shadow_plan
 from simulations.audits.persona_exposure_secrets import secret_space
 from simulations.audits.registry import AuditSettings, NotApplicableError, Progress
@@ -33,7 +34,6 @@ class Condition:
     name: in tables.
     plan: of the shadow run.
     repeats: devices that each secret is told to.
-    with_others: whether other devices take part.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Condition:
 class Exposed:
     """(suspects,) by whose persona is shown: bits of exposure, and whether the secret could be asked out."""
 
-    bits: Mapping[str, NDArray[np.float64]]
-    said: Mapping[str, NDArray[np.bool_]]
+    bits: Mapping[Shown, NDArray[np.float64]]
+    said: Mapping[Shown, NDArray[np.bool_]]
 
 
 def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Sequence[AuditResult]:
@@ -81,13 +81,15 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         measured = measure_exposure(
             run, exposure, PlantedPopulation(population=run.population, devices=devices, plants=plants), condition.plan,
             seed=settings.seed,
-            progress=lambda done, share=share, name=condition.name: progress(
-                share + done / (len(conditions) + 1), f"secrets: {name}"
-            ),
+            progress=partial(_part, progress, share, len(conditions) + 1, f"secrets: {condition.name}"),
         )  # fmt: skip
         found.append(_result(run, condition, measured, exposure, each=each, bits=space.bits, seed=settings.seed))
     run.adapted.load(run.adapted.beginning())
     return found
+
+
+def _part(progress: Progress, begun: float, parts: int, note: str, done: float) -> None:
+    progress(begun + done / parts, note)
 
 
 def planted(secrets: Sequence[str], each: int, condition: Condition) -> dict[int, Plant]:
@@ -116,7 +118,8 @@ def measure_exposure(
         progress(min(0.6, 0.6 * done / (plan.rounds * plan.cohort_size + plan.devices)))
 
     vector = release_of(plan, population, run.adapted, answered=answered)
-    bits, said = {}, {}
+    bits: dict[Shown, NDArray[np.float64]] = {}
+    said: dict[Shown, NDArray[np.bool_]] = {}
     for place, shown in enumerate(SHOWN):
         bits[shown] = exposure.bits(vector, shown)
         said[shown] = exposure.extracted(vector, shown, samples=_SAMPLES, seed=seed)
@@ -174,8 +177,8 @@ def _result(
     return AuditResult(
         name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=0.95,
         canaries=2 if control else 2 * each, verdict=verdict, figures=figures,
-        observer="whoever has the released adapter and the base model, and asks for the secret under the user's persona "
-        "(without the secret), none or another's",
+        observer="whoever has the released adapter and the base model, and asks for the secret under the user's "
+        "persona (without the secret), none or another's",
         method="exposure (Carlini et al., 2019): rank among "
         f"{LURES} other secrets by how much the adapter raised the likelihood of the reply that gives it away; greedy "
         f"and {_SAMPLES} sampled replies; secrets are {_LENGTH} words of one token each; the same measure of users who "

@@ -33,6 +33,7 @@ from shared.adapter_spec import AdapterSpec
 
 _Floats = NDArray[np.float64]
 _SAME = 1e-4  # relative difference of two inputs that are one
+_LEAST_ROOM = 3  # dimensions beside the span, so that no token lies in it by chance
 _RESIDUAL = 1e-3  # relative length outside of the span that float32 leaves
 _TINY = 1e-12
 _CHUNK = 512
@@ -56,7 +57,7 @@ class SpanBlock:
 class SpanScores:
     """Attributes:
     scores: (V,) the higher, the more likely the token was there.
-    recovered: token ids that lie in the span; None where it holds everything, or noise hides it.
+    recovered: token ids that lie in a layer's span; None where spans hold everything, or noise hides them.
     dimensions: of the largest block's span, and `room` of the space it lies in.
     """
 
@@ -156,12 +157,13 @@ def span_scores(blocks: Sequence[SpanBlock], *, noise_std: float = 0.0) -> SpanS
             outside = unit - (unit @ basis[:kept].T) @ basis[:kept]
             residual = np.linalg.norm(outside, axis=1)
             spans.append(-np.log(residual + _TINY))
-            members.append(residual < _RESIDUAL)
+            if m - kept >= _LEAST_ROOM:
+                members.append(residual < _RESIDUAL)
         alignments.append(_standardised(np.linalg.norm(unit @ block.rows.T, axis=1)))
     scores = np.sum(spans, axis=0) if spans else np.sum(alignments, axis=0)
     recovered = None
     if members and noise_std == 0:
-        recovered = frozenset(np.flatnonzero(np.logical_and.reduce(members)).tolist())
+        recovered = frozenset(np.flatnonzero(np.logical_or.reduce(members)).tolist())
     return SpanScores(scores=scores, recovered=recovered, dimensions=dimensions, room=room)
 
 

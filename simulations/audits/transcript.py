@@ -1,7 +1,7 @@
 """Audit (f): what the server sees. A small federation of the run's plan, every message of it recorded and searched.
 
-Three kinds of device take part, and the server must not be able to tell them apart by what it is sent: some hold nothing,
-some one pair, and some many. All hold a marker that must not leave, in persona, request and reply.
+Three kinds of device take part, and the server must not tell them apart by what it is sent: some hold nothing, some
+one pair, and some many. All hold a marker that must not leave, in persona, request and reply.
 """
 
 from __future__ import annotations
@@ -96,11 +96,10 @@ def small_plan(plan: FederationPlan) -> FederationPlan:
     """The plan with few devices, each asked once a cohort, and the same noise and masks."""
     cohort = COHORT
     user = plan.user_privacy
-    sampling = "random" if plan.sampling == "random" else "schedule"
     if user is not None and user.cohort_limit is not None:
         user = replace(user, cohort_limit=None)
     return replace(
-        plan, rounds=_ROUNDS, cohort_size=cohort, devices=_ROUNDS * cohort, sampling=sampling, user_privacy=user,
+        plan, rounds=_ROUNDS, cohort_size=cohort, devices=_ROUNDS * cohort, sampling="random" if plan.sampling == "random" else "schedule", user_privacy=user,
         minimum_replies=1, attempts=1, server_learning_rate=plan.server_learning_rate,
     )  # fmt: skip
 
@@ -132,7 +131,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     if plan.secure_aggregation is not None:
         clear = _clear_updates(transcript, run, plan, population)
         progress(0.8, "looking through masks")
-        broken += _read_masks(transcript, run, clear, figures, seed=settings.seed)
+        broken += _read_masks(transcript, clear, figures, seed=settings.seed)
         _read_sum(transcript, run, plan, clear, figures)
     figures["broken"] = list(broken)
     promises = plan.is_private
@@ -144,12 +143,12 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
             verdict="violated" if broken else "holds" if promises else "measured",
             figures=figures,
             observer="the server, honest but curious, with every byte that devices send and all that it was told",
-            method="every message between both recorded as Flower serialises it; fields against the list of what may be "
-            "sent; sizes by how much data a device holds; markers in 20 and more encodings; masked vectors by "
+            method="every message between both recorded as Flower serialises it; fields against the list of what may "
+            "be sent; sizes by how much data a device holds; markers in 20 and more encodings; masked vectors by "
             "chi-square and Kolmogorov-Smirnov, and against each device's own update; the same tests on vectors "
             "without masks are the control",
-            limits="No network: addresses, TLS and real timing are not seen. A server that deviates from the protocol is "
-            "the business of the protocol's own tests. That masks look uniform is what AES must give and no proof.",
+            limits="No network: addresses, TLS and real timing are not seen. A server that deviates from the protocol "
+            "is the business of the protocol's own tests. That masks look uniform is what AES must give and no proof.",
         ),
     )  # fmt: skip
 
@@ -175,7 +174,7 @@ def _read_fields(transcript: Transcript, plan: FederationPlan, figures: dict[str
                 record_name, key = part.name.split(".")
                 values.setdefault(part.name, set()).add(str(one.content[record_name][key]))
     for name, said in values.items():
-        found[name]["values"] = sorted(said)
+        found[name]["values"] = [*sorted(said)]
         if plan.is_private and len(said) > 1:
             broken.append(f"{name} differs between devices")
     figures["fields_sent_up"] = {name: found[name] for name in sorted(found)}
@@ -276,7 +275,7 @@ def _clear_updates(
 
 
 def _read_masks(
-    transcript: Transcript, run: AuditedRun, clear: Mapping[tuple[int, int], _Clear], figures: dict[str, Figure],
+    transcript: Transcript, clear: Mapping[tuple[int, int], _Clear], figures: dict[str, Figure],
     *, seed: int,
 ) -> list[str]:  # fmt: skip
     """Masked vectors against chance; and the same vectors without masks, which must be told from it."""
@@ -377,4 +376,4 @@ def _masked(transcript: Transcript, round_number: int | None = None) -> list[Rec
 
 def _centred(vector: NDArray[np.uint32]) -> _Vector:
     values = vector.astype(np.float64)
-    return values - values.mean()
+    return np.asarray(values - values.mean())

@@ -1,5 +1,7 @@
-"""Every message between server and devices, as the bytes that Flower puts on a wire: between the two, in the inline engine
-(`run_inline(tamper=...)`). Nothing is changed."""
+"""Every message between server and devices, as the bytes that Flower puts on a wire.
+
+What records stands between the two in the inline engine (`run_inline(tamper=...)`), and changes nothing.
+"""
 
 from __future__ import annotations
 

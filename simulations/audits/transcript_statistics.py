@@ -1,4 +1,4 @@
-"""Whether what was sent is noise to whoever reads it: uniform over its modulus, and like nothing that was to be hidden."""
+"""Whether what was sent is noise to whoever reads it: uniform over its modulus, and like nothing that is hidden."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ def uniformity(vector: NDArray[np.uint32], bits: int) -> float:
     from scipy.stats import chisquare, kstest  # costs a third of a second
 
     wide = min(_BINS, bits, max(1, int(math.log2(vector.size / _FEWEST))))
-    tests = []
-    for part in (vector >> np.uint32(bits - wide), vector & np.uint32((1 << wide) - 1)):
-        tests.append(float(chisquare(np.bincount(part, minlength=1 << wide)).pvalue))
+    parts = (vector >> np.uint32(bits - wide), vector & np.uint32((1 << wide) - 1))
+    tests = [float(chisquare(np.bincount(part, minlength=1 << wide)).pvalue) for part in parts]
     tests.append(float(kstest((vector + 0.5) / 2.0**bits, "uniform").pvalue))
     return min(1.0, 3 * min(tests))
 
@@ -37,7 +36,7 @@ def entropy(vector: NDArray[np.uint32], bits: int) -> float:
 
 
 def likeness(vector: NDArray[np.uint32], clear: NDArray[np.floating], bits: int) -> float:
-    """How much of a clear vector is in one modulo 2^b, in standard deviations of what chance gives: N(0, 1) under masks.
+    """How much of a clear vector is in one modulo 2^b, in standard deviations of chance: N(0, 1) under masks.
 
     The inner product of both, the first centred; a uniform number has the variance 4^b / 12.
     """
