@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.conversation import Message, PreferencePair
+from shared.language_model import LanguageModel
 from shared.messages import TrainRequest
 from shared.plan_sessions import session_of
 from shared.privacy.clipping import clip_to_norm
@@ -99,9 +100,15 @@ def small_plan(plan: FederationPlan) -> FederationPlan:
     if user is not None and user.cohort_limit is not None:
         user = replace(user, cohort_limit=None)
     return replace(
-        plan, rounds=_ROUNDS, cohort_size=cohort, devices=_ROUNDS * cohort, sampling="random" if plan.sampling == "random" else "schedule", user_privacy=user,
-        minimum_replies=1, attempts=1, server_learning_rate=plan.server_learning_rate,
-    )  # fmt: skip
+        plan,
+        rounds=_ROUNDS,
+        cohort_size=cohort,
+        devices=_ROUNDS * cohort,
+        sampling="random" if plan.sampling == "random" else "schedule",
+        user_privacy=user,
+        minimum_replies=1,
+        attempts=1,
+    )
 
 
 def record(plan: FederationPlan, population: Population) -> Transcript:
@@ -124,14 +131,14 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         "messages": len(transcript.messages),
         "bytes": sum(one.packet.size for one in transcript.messages),
     }
-    broken = [*_read_fields(transcript, plan, figures), *_read_sizes(transcript, plan, figures)]
-    broken += _read_markers(transcript, run, figures)
+    broken = [*read_fields(transcript, plan, figures), *read_sizes(transcript, plan, figures)]
+    broken += read_markers(transcript, run.adapted.language_model, figures)
     figures["visible_all_the_same"] = list(VISIBLE)
     figures["seconds_to_reply"] = _timing(transcript)
     if plan.secure_aggregation is not None:
         clear = _clear_updates(transcript, run, plan, population)
         progress(0.8, "looking through masks")
-        broken += _read_masks(transcript, clear, figures, seed=settings.seed)
+        broken += read_masks(transcript, clear, figures, seed=settings.seed)
         _read_sum(transcript, run, plan, clear, figures)
     figures["broken"] = list(broken)
     promises = plan.is_private
@@ -153,7 +160,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     )  # fmt: skip
 
 
-def _read_fields(transcript: Transcript, plan: FederationPlan, figures: dict[str, Figure]) -> list[str]:
+def read_fields(transcript: Transcript, plan: FederationPlan, figures: dict[str, Figure]) -> list[str]:
     """Each field that devices sent, and what it reveals; those that may not be sent are returned."""
     may = allowed(secure=plan.secure_aggregation is not None, private=plan.is_private)
     found: dict[str, dict[str, Figure]] = {}
@@ -181,7 +188,7 @@ def _read_fields(transcript: Transcript, plan: FederationPlan, figures: dict[str
     return broken
 
 
-def _read_sizes(transcript: Transcript, plan: FederationPlan, figures: dict[str, Figure]) -> list[str]:
+def read_sizes(transcript: Transcript, plan: FederationPlan, figures: dict[str, Figure]) -> list[str]:
     """Sizes by stage and by how much a device holds: they may not differ."""
     broken = []
     table: dict[str, Figure] = {}
@@ -201,8 +208,8 @@ def _read_sizes(transcript: Transcript, plan: FederationPlan, figures: dict[str,
     return broken
 
 
-def _read_markers(transcript: Transcript, run: AuditedRun, figures: dict[str, Figure]) -> list[str]:
-    model = run.adapted.language_model
+def read_markers(transcript: Transcript, model: LanguageModel, figures: dict[str, Figure]) -> list[str]:
+    """Where the marker was found, either way, in whatever encoding."""
     ids = model.tokenizer.encode(f" {MARKER}", add_special_tokens=False)
     encodings = encodings_of(MARKER, ids)
     hits = sorted({
@@ -274,7 +281,7 @@ def _clear_updates(
     return found
 
 
-def _read_masks(
+def read_masks(
     transcript: Transcript, clear: Mapping[tuple[int, int], _Clear], figures: dict[str, Figure],
     *, seed: int,
 ) -> list[str]:  # fmt: skip
