@@ -6,40 +6,24 @@ one pair, and some many. All hold a marker that must not leave, in persona, requ
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.conversation import Message, PreferencePair
 from shared.language_model import LanguageModel
-from shared.messages import TrainRequest
-from shared.plan_sessions import session_of
-from shared.privacy.clipping import clip_to_norm
-from shared.privacy.noise import AesCtrNoise
 from shared.round_plan import FederationPlan
-from shared.secagg.modulus import to_modulus, unpack
-from shared.secagg.sum_encoding import SumEncoding
 from simulations.audits.audited_run import AuditedRun
-from simulations.audits.inversion_sights import device_update
 from simulations.audits.inversion_victims import area_under_curve
 from simulations.audits.registry import AuditSettings, Progress
 from simulations.audits.result import AuditResult, Figure
-from simulations.audits.transcript_recording import Recorded, Transcript
+from simulations.audits.transcript_masks import LEVEL, clear_updates, read_masks, read_sum
+from simulations.audits.transcript_recording import Transcript
 from simulations.audits.transcript_reveals import VISIBLE, allowed
 from simulations.audits.transcript_search import encodings_of, found_in
-from simulations.audits.transcript_statistics import (
-    chance_of,
-    entropy,
-    least_of,
-    likeness,
-    likeness_unmasked,
-    uniformity,
-)
 from simulations.engines.inline import run_inline
 from simulations.population.protocol import Population
 
@@ -49,10 +33,7 @@ _ROUNDS = 2
 _MANY = 4
 _KINDS = ("nothing", "one pair", "many pairs")
 _NAME = "transcript"
-_LEVEL = 0.001
 _STAGES = ("train", "share", "mask", "confirm", "reveal")
-
-_Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -136,16 +117,16 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     figures["visible_all_the_same"] = list(VISIBLE)
     figures["seconds_to_reply"] = _timing(transcript)
     if plan.secure_aggregation is not None:
-        clear = _clear_updates(transcript, run, plan, population)
+        clear = clear_updates(transcript, run, plan, population)
         progress(0.8, "looking through masks")
         broken += read_masks(transcript, clear, figures, seed=settings.seed)
-        _read_sum(transcript, run, plan, clear, figures)
+        read_sum(transcript, run, plan, population, clear, figures)
     figures["broken"] = list(broken)
     promises = plan.is_private
     run.adapted.load(run.adapted.beginning())
     return (
         AuditResult(
-            name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=1 - _LEVEL,
+            name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=1 - LEVEL,
             canaries=sum(len(population.pairs(index)) > 0 for index in range(plan.devices)),
             verdict="violated" if broken else "holds" if promises else "measured",
             figures=figures,
@@ -235,152 +216,3 @@ def _timing(transcript: Transcript) -> dict[str, Figure]:
         figures["auc_of_nothing_against_many"] = area_under_curve(some, has)
     figures["covered_by_any_promise"] = False
     return figures
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Clear:
-    request: TrainRequest
-    update: NDArray[np.float32]
-    encoding: SumEncoding
-    bits: int
-    dimension: int
-
-    def scaled(self) -> _Vector:
-        """(D,) the update on the grid, before rounding and noise."""
-        turned = self.update if self.encoding.rotation is None else self.encoding.rotation.rotate(self.update)
-        return np.asarray(turned, dtype=np.float64) / self.unit
-
-    @property
-    def unit(self) -> float:
-        """Of the grid, in the update's."""
-        return self.encoding.clipping_norm / self.encoding.grid.scale
-
-
-def _clear_updates(
-    transcript: Transcript, run: AuditedRun, plan: FederationPlan, population: Population
-) -> Mapping[tuple[int, int], _Clear]:
-    """(round, device) → what it had to hide: trained again from the request that it got."""
-    found = {}
-    for one in transcript.messages:
-        if one.direction != "down" or one.stage != "train":
-            continue
-        request = TrainRequest.from_record(one.content)
-        dimension = run.adapted.spec.update_dimension(request.round_number)
-        update = np.zeros(dimension, dtype=np.float32)
-        pairs = population.pairs(request.device)
-        if pairs:
-            trained = device_update(
-                run.adapted, plan, request.vector, pairs, round_number=request.round_number,
-                seed=int(request.digest()[:12], 16),
-            )  # fmt: skip
-            update = clip_to_norm(trained, plan.clipping_norm)
-        terms, encoding = session_of(request, dimension=dimension)
-        found[request.round_number, request.device] = _Clear(
-            request=request, update=update, encoding=encoding, bits=terms.bits, dimension=terms.dimension
-        )
-    return found
-
-
-def read_masks(
-    transcript: Transcript, clear: Mapping[tuple[int, int], _Clear], figures: dict[str, Figure],
-    *, seed: int,
-) -> list[str]:  # fmt: skip
-    """Masked vectors against chance; and the same vectors without masks, which must be told from it."""
-    source = AesCtrNoise(np.random.default_rng(seed).bytes(32))
-    chances, normals, bits_a_byte = [], [], []
-    control_chances, control_normals, without_masks = [], [], []
-    vectors: dict[int, NDArray[np.uint32]] = {}
-    for one in _masked(transcript):
-        known = clear[one.round_number, one.device]
-        vector = unpack(one.body(), dimension=known.dimension, bits=known.bits)
-        vectors.setdefault(one.device, vector)
-        chances.append(uniformity(vector, known.bits))
-        bits_a_byte.append(entropy(vector, known.bits))
-        bare = known.encoding.encode(known.update, source)
-        control_chances.append(uniformity(bare, known.bits))
-        if known.update.any():
-            normals.append(likeness(vector, known.scaled(), known.bits))
-            without_masks.append(likeness_unmasked(bare, known.scaled(), known.bits))
-            plain = to_modulus(known.encoding.grid.encode(known.scaled() * known.unit, source), known.bits)
-            control_normals.append(likeness_unmasked(plain, known.scaled(), known.bits))
-    between = [
-        likeness(one, _centred(other), bits)
-        for (first, one) in vectors.items()
-        for (second, other) in vectors.items()
-        if first < second and one.size == other.size
-        for bits in [clear_bits(clear)]
-    ]
-    uniform, alike, pairwise = least_of(chances), chance_of(normals), chance_of(between)
-    control_uniform, control_alike = max(control_chances), chance_of(control_normals)
-    figures["masked_vectors"] = {
-        "vectors": len(chances),
-        "bits_a_number": clear_bits(clear),
-        "entropy_bits_a_byte": float(np.mean(bits_a_byte)),
-        "p_uniform": uniform,
-        "p_unlike_the_own_update": alike,
-        "largest_likeness": float(np.abs(normals).max()),
-        "p_unlike_each_other": pairwise,
-        "control_without_masks_p_uniform": control_uniform,
-        "without_masks_p_unlike_the_own_update": chance_of(without_masks),
-        "control_without_masks_and_noise_p_unlike": control_alike,
-    }
-    broken = [
-        f"masked vectors: {what} (p = {chance:.1g})"
-        for what, chance in (
-            ("not uniform", uniform), ("like the device's own update", alike), ("like each other", pairwise),
-        )
-        if chance < _LEVEL / 3
-    ]  # fmt: skip
-    if max(control_uniform, control_alike) >= _LEVEL:
-        broken.append("the tests of masks did not see vectors without masks: they show nothing")
-    return broken
-
-
-def clear_bits(clear: Mapping[tuple[int, int], _Clear]) -> int:
-    """Of the modulus, which is the same in all sessions of one size."""
-    return max(one.bits for one in clear.values())
-
-
-def _read_sum(
-    transcript: Transcript, run: AuditedRun, plan: FederationPlan, clear: Mapping[tuple[int, int], _Clear],
-    figures: dict[str, Figure],
-) -> None:  # fmt: skip
-    """What the first round's sum says of those who were in it, beside those who were in the second's."""
-    spec, terms = run.adapted.spec, plan.step_terms
-    if not spec.config.federation.sums or terms.optimizer != "sgd" or spec.config.federation.turns > 1:
-        return
-    first, second = ([one for (number, _), one in clear.items() if number == wanted] for wanted in (1, 2))
-    moved = spec.restrict(second[0].request.vector.astype(np.float64) - first[0].request.vector, 1)
-    summed = len(_masked(transcript, 1))
-    std = first[0].encoding.noise_std(summed)
-    expected = math.inf if std == 0 else plan.clipping_norm / std
-    inside, outside = (
-        [float(moved @ one.update) / float(np.linalg.norm(one.update)) for one in group if one.update.any()]
-        for group in (first, second)
-    )
-    length = float(np.linalg.norm(moved))
-    figures["sum_of_round_1"] = {
-        "devices": summed,
-        "noise_std_over_clipping_norm": std / plan.clipping_norm,
-        "one_device_in_standard_deviations_of_noise": expected if math.isfinite(expected) else None,
-        "cosine_with_those_in_it": float(np.mean(inside)) / length,
-        "cosine_with_others": float(np.mean(outside)) / length,
-        "auc_in_it_or_not": area_under_curve(
-            np.array([*inside, *outside]), np.array([True] * len(inside) + [False] * len(outside))
-        ),
-        "bounded_by": "the run's ε, which is what `canaries` and `one-run` audit",
-    }
-
-
-def _masked(transcript: Transcript, round_number: int | None = None) -> list[Recorded]:
-    return [
-        one
-        for one in transcript.messages
-        if one.direction == "up" and one.stage == "mask" and round_number in (None, one.round_number)
-        and str(one.content["stage-reply"]["status"]) == "answered"
-    ]  # fmt: skip
-
-
-def _centred(vector: NDArray[np.uint32]) -> _Vector:
-    values = vector.astype(np.float64)
-    return np.asarray(values - values.mean())
