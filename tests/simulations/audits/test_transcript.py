@@ -12,6 +12,7 @@ from flwr.app import ConfigRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.rounds import TooFewRepliesError
 from shared.language_model import load_language_model
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
 from shared.round_plan import FederationPlan
@@ -38,16 +39,17 @@ def _private(**changes: object) -> FederationPlan:
     return replace(private, **changes)  # type: ignore[arg-type]
 
 
-def _record(
-    of: FederationPlan, directory: Path, wrap: Callable[[Handle], Handle] = lambda handle: handle
-) -> Transcript:
+def _record(of: FederationPlan, directory: Path) -> Transcript:
     transcript = Transcript()
-    population = MarkedPopulation(population=FewDevices(devices=of.devices), devices=of.devices)
-    run_inline(
-        of, population, directory=directory, processes=0,
-        tamper=lambda open_client: transcript.record(lambda: wrap(open_client())),
-    )  # fmt: skip
+    _federate(of, directory, transcript.record)
     return transcript
+
+
+def _federate(
+    of: FederationPlan, directory: Path, tamper: Callable[[Callable[[], Handle]], Callable[[], Handle]]
+) -> None:
+    population = MarkedPopulation(population=FewDevices(devices=of.devices), devices=of.devices)
+    run_inline(of, population, directory=directory, processes=0, tamper=tamper)
 
 
 def test_masks_are_uniform_and_small_numbers_are_not() -> None:
@@ -116,8 +118,10 @@ def test_a_client_that_tells_is_caught(tmp_path: Path) -> None:
 
         return handle
 
-    of = _private()
-    transcript = _record(of, tmp_path / "run", telling)
+    of, transcript = _private(), Transcript()
+    # The server refuses what it did not ask for, so nothing comes of such a round: but it has seen it.
+    with pytest.raises(TooFewRepliesError):
+        _federate(of, tmp_path / "run", lambda open_client: transcript.record(lambda: telling(open_client())))
     figures: dict[str, Figure] = {}
     assert read_fields(transcript, of, figures) == ["the field note.about is sent, and may not be"]
     assert read_sizes(transcript, of, figures) == ["sizes at stage train depend on what a device holds"]
