@@ -34,7 +34,10 @@ class NotApplicableError(Exception):
 
 Audit = Callable[[AuditedRun, AuditSettings, Progress], Sequence[AuditResult]]
 
-AUDITS: Mapping[str, str] = {}
+AUDITS: Mapping[str, str] = {
+    "canaries": "simulations.audits.canaries",
+    "one-run": "simulations.audits.one_run",
+}
 
 
 def names_of(said: str | None) -> Sequence[str]:
