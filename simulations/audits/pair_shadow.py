@@ -147,9 +147,9 @@ def run_pair_shadow(
         empty=1,
     )
     vector, spec = adapted.beginning(), adapted.spec
-    lengths = [l2_norm(_gradient(adapted, vector, pair, training_config(plan), 1)) for pair in pairs]
-    usual = float(np.quantile(lengths, 0.1))
-    if not usual > 0:
+    gradients = [_gradient(adapted, vector, pair, training_config(plan), 1) for pair in pairs]
+    usual = float(np.quantile([l2_norm(gradient) for gradient in gradients], 0.1))
+    if not all(gradient.any() for gradient in gradients):
         raise NoShadowError("a canary's gradient is zero")
     bound = min(private.max_grad_norm, usual / _CLIPPED_BY)
     shadow = replace(
@@ -186,7 +186,7 @@ def run_pair_shadow(
         mechanisms=(None,),
     )
     config = training_config(shadow)
-    marks: dict[tuple[int, int], NDArray[np.float64]] = {}
+    marks = {(0, index): gradient / l2_norm(gradient) for index, gradient in enumerate(gradients)}
     own, known = np.zeros((canaries, participations)), np.zeros((canaries, participations))
     noise = np.zeros((canaries * _REFERENCE_DIRECTIONS, 2 * participations))
     for number in range(1, participations + 1):
@@ -202,7 +202,7 @@ def run_pair_shadow(
         for index, pair in enumerate(pairs):
             if (turn, index) not in marks:
                 mark = _gradient(adapted, vector, pair, config, number)
-                marks[turn, index] = mark / np.sqrt(mark @ mark)
+                marks[turn, index] = mark / l2_norm(mark)
             mark = marks[turn, index]
             own[index, number - 1] = -mark @ updates[index]
             known[index, number - 1] = -mark @ theirs

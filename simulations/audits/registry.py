@@ -37,6 +37,7 @@ Audit = Callable[[AuditedRun, AuditSettings, Progress], Sequence[AuditResult]]
 AUDITS: Mapping[str, str] = {
     "canaries": "simulations.audits.canaries",
     "one-run": "simulations.audits.one_run",
+    "membership": "simulations.audits.membership",
 }
 
 

@@ -9,9 +9,11 @@ the server as may, which tell it their noise. What is left is the noise that the
 
 from __future__ import annotations
 
+import logging
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -219,7 +221,8 @@ def run_shadow(
     def told(round_number: int, noise: NDArray[np.float64]) -> None:
         seen["colluders"][round_number - 1] += directions.scores(noise[:dimension])
 
-    with tempfile.TemporaryDirectory(prefix="tacit-audit-") as directory:
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="tacit-audit-"))
         devices = SimulatedDevices(
             population=_Nobody(plan.devices),
             secret=secrets.token_bytes(32),
@@ -241,6 +244,7 @@ def run_shadow(
             enrolment=enrolment_for(plan, devices),
         )
         vector = adapted.beginning()
+        stack.enter_context(_unwarned(frozenset(device for device, role in layout.roles.items() if role.vanishes)))
         for number in range(1, plan.rounds + 1):
             asked = ConfigRecord({"attempt": 1, "place": number - 1})
             messages = list(averaging.configure_train(number, to_array_record(vector), asked, grid))
@@ -260,6 +264,22 @@ def run_shadow(
             if progress is not None:
                 progress(number, plan.rounds)
     return Shadow(**seen, replies=replies / plan.rounds)
+
+
+@contextmanager
+def _unwarned(vanishing: frozenset[int]) -> Iterator[None]:
+    """Keeps the server's warnings about devices that are meant to vanish out of the log."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        said = record.args  # "device %d: %s"; of anything else, the record stays
+        return not (isinstance(said, tuple) and len(said) == 2 and said[0] in vanishing)
+
+    log = logging.getLogger(AdapterAveraging.__module__)
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
 
 
 def _why(outcome: CohortOutcome | None) -> str:
