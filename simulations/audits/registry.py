@@ -35,6 +35,9 @@ class NotApplicableError(Exception):
 Audit = Callable[[AuditedRun, AuditSettings, Progress], Sequence[AuditResult]]
 
 AUDITS: Mapping[str, str] = {
+    "canaries": "simulations.audits.canaries",
+    "one-run": "simulations.audits.one_run",
+    "membership": "simulations.audits.membership",
     "inversion": "simulations.audits.inversion",
     "persona": "simulations.audits.persona_exposure",
     "transcript": "simulations.audits.transcript",

@@ -77,23 +77,29 @@ def audit(
 def _show(audited: Audited) -> None:
     if audited.results:
         out.print(_table(audited.results))
+        for number, one in enumerate(audited.results, start=1):
+            out.print(f"{number}  who: {one.observer}.", markup=False, highlight=False)
     for name, reason in audited.not_applicable.items():
         out.print(f"{name}: nothing to audit: {reason}", markup=False, highlight=False)
+    out.print(
+        "An ε at least that is below the claim proves nothing: audit.json says for each audit how it was found, and "
+        "what it cannot show.",
+        style="dim",
+    )
 
 
 def _table(results: Sequence[AuditResult]) -> Table:
     table = Table(title="what attackers measured", title_justify="left")
-    table.add_column("audit", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
-    table.add_column("who sees what")
-    for name in ("ε\nclaimed", "ε at\nleast", "ε\nlikely", "canaries"):
+    for name in ("", "audit", "unit"):
+        table.add_column(name, no_wrap=True)
+    for name in ("ε\nclaimed", "ε\nat least", "ε\nlikely", "canaries"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for one in results:
+    for number, one in enumerate(results, start=1):
         table.add_row(
+            str(number),
             one.name,
             one.unit or "",
-            one.observer,
             "" if one.claim is None else format_epsilon(one.claim),
             "" if one.lower_bound is None else format_lower_bound(one.lower_bound),
             "" if one.estimate is None else format_epsilon(one.estimate),
