@@ -72,7 +72,7 @@ class _Matching:
         sizes = [parameter.numel() for parameter in self._parameters]
         # An update steps against the gradient.
         whole = torch.from_numpy(-np.asarray(seen, dtype=np.float32)).to(self._model.device)
-        self._seen: Sequence[Tensor] = torch.split(whole, sizes)  # type: ignore[no-untyped-call]
+        self._seen: Sequence[Tensor] = torch.split(whole, sizes)
         before, chosen = len(row.prompt), len(row.chosen.ids)
         places = [before + place for place, scored in enumerate(row.chosen.scored) if scored]
         places += [before + chosen + place for place, scored in enumerate(row.rejected.scored) if scored]

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.privacy.guarantee import format_epsilon, format_lower_bound
+from simulations.commands.audit_figures import figure_tables
 from simulations.commands.showing import explained_here, out, write_json
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def audit(
 def _show(audited: Audited) -> None:
     if audited.results:
         out.print(_table(audited.results))
+        for table in figure_tables(audited.results):
+            out.print(table)
         for number, one in enumerate(audited.results, start=1):
             out.print(f"{number}  who: {one.observer}.", markup=False, highlight=False)
     for name, reason in audited.not_applicable.items():

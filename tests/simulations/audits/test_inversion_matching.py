@@ -22,7 +22,7 @@ from simulations.audits.persona_exposure_secrets import secret_pair, secret_spac
 
 def test_rouge_counts_words_and_their_order() -> None:
     assert rouge("the cat sat", "the cat sat") == (1.0, 1.0)
-    assert rouge("sat cat the", "the cat sat") == (1.0, pytest.approx(1 / 3))
+    assert rouge("sat cat the", "the cat sat") == pytest.approx((1.0, 1 / 3))
     assert rouge("", "the cat") == (0.0, 0.0)
 
 
