@@ -87,11 +87,12 @@ class _Matching:
         batch, rejected = self._batch, self._batch.is_rejected
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
             logits = self._model.model(
-                inputs_embeds=(shares @ self._embeddings)[None],
+                inputs_embeds=(shares.to(self._embeddings) @ self._embeddings)[None],
                 position_ids=batch.position_ids,
                 attention_mask=batch.attention_mask,
                 use_cache=False,
             ).logits[0]
+        shares = shares.to(logits.device)
         scores = (shares[self._targets] * logits[batch.sources].float().log_softmax(-1)).sum(-1)
         chosen, other = scores[~rejected].sum(), scores[rejected].sum()
         config = self._config

@@ -78,11 +78,15 @@ def token_inputs(adapted: AdaptedModel) -> Mapping[str, _Floats]:
     alone = _inputs(adapted, spread[:, None], adapted.layer_names)
     in_a_row = _inputs(adapted, spread[None, :], adapted.layer_names)
     found = [name for name in adapted.layer_names if _same(alone[name][:, 0], in_a_row[name][0])]
+    # Projections that read one input share one table of it.
+    first = {name: next(other for other in found if _same(alone[other], alone[name])) for name in found}
+    tables = sorted(set(first.values()))
     parts = [
-        _inputs(adapted, np.arange(start, min(start + _CHUNK, vocabulary))[:, None], found)
-        for start in range(0, vocabulary if found else 0, _CHUNK)
+        _inputs(adapted, np.arange(start, min(start + _CHUNK, vocabulary))[:, None], tables)
+        for start in range(0, vocabulary if tables else 0, _CHUNK)
     ]
-    return {name: np.concatenate([part[name][:, 0] for part in parts]) for name in found}
+    table_of = {name: np.concatenate([part[name][:, 0] for part in parts]) for name in tables}
+    return {name: table_of[first[name]] for name in found}
 
 
 def span_blocks(
@@ -192,8 +196,8 @@ def _inputs(adapted: AdaptedModel, ids: NDArray[np.int64], names: Sequence[str])
 
 
 def _same(one: _Floats, other: _Floats) -> bool:
-    if one.shape != other.shape:
-        return False
+    if one is other or one.shape != other.shape:
+        return one is other
     return bool(np.abs(one - other).max() <= _SAME * max(float(np.abs(one).max()), _TINY))
 
 
