@@ -45,6 +45,7 @@ from simulations.audits.span_check import frozen_factors, span_blocks, span_scor
 VICTIMS = 12
 OTHERS = 99
 _MATCHED = 2
+_LISTED = 64  # words to choose from
 _MATCHED_SIGHTS = ("clipped", "own share of the noise", "noise of the sum", "released")
 _CONTROL_RANK = 256
 _PRIOR_WEIGHT = 2.0
@@ -225,7 +226,8 @@ def _apart_result(scene: _Scene, progress: Tell) -> AuditResult:
 
 def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
     model, plan = scene.adapted.language_model, scene.plan
-    space = secret_space(model.tokenizer, length=2)
+    words = secret_space(model.tokenizer, length=2).words
+    space = SecretSpace(words=words[:_LISTED], length=2)
     secrets = space.draw(Random(f"tacit inversion {scene.seed}"), _MATCHED)
     figures: dict[str, Figure] = {}
     # Raw and clipped updates point the same way, and that is all that matching looks at.
@@ -240,7 +242,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
             vector, _ = seen(sight, plan, _update(scene.adapted, plan, [pair]), scene.others, seed=scene.seed + number)
             found = match_update(
                 scene.adapted, vector, row, known.tolist(), np.ones(len(scene.prior.count)), training_config(plan),
-                effort=MatchingEffort(steps=20, sweeps=2, seed=scene.seed), allowed=_allowed(scene, space),
+                effort=MatchingEffort(steps=20, sweeps=2, starts=3, seed=scene.seed), allowed=_allowed(scene, space),
             )  # fmt: skip
             right.append(float((found.tokens[~known] == truth[~known]).mean()))
             like.append(found.likeness)
@@ -263,7 +265,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
         name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=0.95,
         canaries=_MATCHED, verdict="measured", figures=figures,
         observer="by row; knows model, plan, adapter and the lengths of the pair's parts; in a known frame also every "
-        "token but two, and the list that the two are from",
+        "token but two, and the 64 words that the two are from",
         method="gradient matching (TAG, LAMP): mean cosine by factor, 20 steps over distributions in a frame and 100 "
         "blind, then token by token; the control is the row without noise in a known frame. ROUGE is F1 over words "
         "that were not known; [mean, low, high] over victims",

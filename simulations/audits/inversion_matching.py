@@ -26,6 +26,7 @@ from shared.adapter import AdaptedModel
 _SURENESS = 0.01
 _RATE = 0.3
 _TINY = 1e-12
+_EXACT = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +35,14 @@ class MatchingEffort:
     steps: of gradient descent over distributions.
     sweeps: over the unknown places, token by token, until one changes nothing.
     tried: tokens at each place.
-    seed: of where the descent begins.
+    starts: of the sweeps: the first where the descent ended, the others at random; the best counts.
+    seed: of where descent and sweeps begin.
     """
 
     steps: int = 200
     sweeps: int = 3
-    tried: int = 32
+    tried: int = 64
+    starts: int = 1
     seed: int = 0
 
 
@@ -133,9 +136,20 @@ def match_update(
     unknown = torch.tensor([place for place, is_known in enumerate(known) if not is_known], dtype=torch.int64)
     choices = torch.arange(matching.vocabulary) if allowed is None else torch.tensor(sorted(allowed))
     guessed = _descend(matching, ids, unknown, choices, prior, effort)
-    ids[unknown] = choices[guessed.argmax(-1)]
-    likeness = _substitute(matching, ids, unknown, choices, effort)
-    return Match(tokens=ids.numpy().copy(), likeness=likeness)
+    generator = torch.Generator().manual_seed(effort.seed)
+    best: Match | None = None
+    for start in range(effort.starts):
+        tokens = ids.clone()
+        drawn = torch.randint(len(choices), (len(unknown),), generator=generator)
+        tokens[unknown] = choices[drawn if start else guessed.argmax(-1)]
+        likeness = _substitute(matching, tokens, unknown, choices, effort)
+        if best is None or likeness > best.likeness:
+            best = Match(tokens=tokens.numpy().copy(), likeness=likeness)
+        if best.likeness > _EXACT:
+            break
+    if best is None:
+        raise ValueError("an effort needs a start")
+    return best
 
 
 def rouge(guess: str, truth: str) -> tuple[float, float]:
