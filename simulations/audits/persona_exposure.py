@@ -173,7 +173,7 @@ def _result(
         figures[f"{shown} persona shown"] = rows
     if ceiling is not None:
         figures["ceiling_of_the_top_eighth"] = ceiling
-    verdict: Verdict = "violated" if broken else "measured" if ceiling is None else "holds"
+    verdict: Verdict = "violated" if broken else "holds" if ceiling is not None and ceiling < 1 else "measured"
     return AuditResult(
         name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=0.95,
         canaries=2 if control else 2 * each, verdict=verdict, figures=figures,
@@ -185,7 +185,7 @@ def _result(
         "never trained beside it; [mean, low, high] over secrets, 95 %",
         limits="A shadow run: the plan's clipping, step and noise for one device, fewer devices around it, noise added "
         "by the server. Secrets of one run are not independent of each other. The ceiling is (e^ε)/8 + δ: a user-level "
-        "ε above 2 allows anything here.",
+        "ε above 2 allows anything here, so nothing is said to hold.",
     )  # fmt: skip
 
 
