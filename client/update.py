@@ -57,11 +57,7 @@ def answer(
             if config.pair_privacy is not None
             else _train_as_one_of_many(request, config, device, adapted, cache)
         )
-        clipped = clip_to_norm(vector, request.plan.clipping_norm)
-        if request.plan.secure_aggregation is not None:
-            keys = device.sessions().enter(request, clipped)
-            return TrainReply(status="trained", request_digest=digest, keys=keys)
-        return TrainReply(status="trained", request_digest=digest, vector=clipped)
+        return private_reply(request, vector, device=device)
     pairs = _made_anew(request, adapted, _pairs_of(device, cache))
     if request.plan.training.online_candidates:
         cache = None  # no pair comes twice
@@ -78,6 +74,24 @@ def answer(
         return TrainReply(status="no-pairs", request_digest=digest)
     clipped = clip_to_norm(update.vector, request.plan.clipping_norm)
     return TrainReply(status="trained", request_digest=digest, vector=clipped, metrics=_metrics(update))
+
+
+def private_reply(request: TrainRequest, vector: NDArray[np.float32], *, device: Device) -> TrainReply:
+    """What of a private run's update leaves the device, whatever made it: clipped, and where aggregation is secure
+    only its session's keys.
+
+    Args:
+        vector: (d,) the update, not clipped.
+
+    Raises:
+        NonFiniteUpdateError, DeclinedError: see there.
+    """
+    digest = request.digest()
+    clipped = clip_to_norm(vector, request.plan.clipping_norm)
+    if request.plan.secure_aggregation is not None:
+        keys = device.sessions().enter(request, clipped)
+        return TrainReply(status="trained", request_digest=digest, keys=keys)
+    return TrainReply(status="trained", request_digest=digest, vector=clipped)
 
 
 def _train(

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from server.whole_files import write_whole
+from shared.adapter_spec import AdapterSpec
 from shared.plan_terms import UserPrivacyTerms
 from shared.privacy.banded_noise import BandedToeplitz
 from shared.privacy.integer_grid import IntegerGrid, IntegerSum
@@ -168,7 +169,9 @@ class CentralBandedGaussian:
         return sums, estimates
 
 
-def open_mechanism(plan: FederationPlan, *, dimension: int, released: int, state_file: Path) -> SumMechanism | None:
+def open_mechanism(
+    plan: FederationPlan, *, dimension: int, released: int, state_file: Path | None
+) -> SumMechanism | None:
     """What the server adds to a round's sum; None if it protects no user, or devices add their noise themselves.
 
     Raises:
@@ -181,6 +184,16 @@ def open_mechanism(plan: FederationPlan, *, dimension: int, released: int, state
     if terms.mechanism == "gaussian":
         return CentralGaussian(terms, grid)
     return CentralBandedGaussian(terms, grid, rounds=plan.rounds, released=released, state_file=state_file)
+
+
+def open_mechanisms(
+    plan: FederationPlan, spec: AdapterSpec, *, released: int, state_file: Path | None
+) -> tuple[SumMechanism | None, ...]:
+    """`open_mechanism` for each of the method's turns, whose updates may differ in size. Raises: as there."""
+    return tuple(
+        open_mechanism(plan, dimension=spec.update_dimension(turn), released=released, state_file=state_file)
+        for turn in range(1, plan.adapter.federation.turns + 1)
+    )
 
 
 def _sum(updates: Iterable[NDArray[np.float32]], summed: IntegerSum) -> IntegerSum:

@@ -17,7 +17,7 @@ from flwr.serverapp.strategy import Strategy
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
 from server.adapter_step import open_step
-from server.central_noise import open_mechanism
+from server.central_noise import open_mechanisms
 from server.cohorts import Cohorts, PoissonCohorts, RandomCohorts, ScheduledCohorts
 from server.exchange import exchange_each
 from server.releases import ReleaseError, RunDirectory
@@ -91,15 +91,7 @@ def run_rounds(
         roster = call_roll(grid, devices=plan.devices, least=least, timeout=plan.round_timeout, numbers=numbers)
         try:
             check_sessions(plan, dimension=adapted.spec.dimension)
-            mechanisms = tuple(
-                open_mechanism(
-                    plan,
-                    dimension=adapted.spec.update_dimension(turn),
-                    released=finished,
-                    state_file=directory.noise_state,
-                )
-                for turn in range(1, plan.adapter.federation.turns + 1)
-            )
+            mechanisms = open_mechanisms(plan, adapted.spec, released=finished, state_file=directory.noise_state)
         except ValueError as error:
             raise ReleaseError(
                 f"this much noise cannot be drawn or summed for {adapted.spec.dimension:,} numbers: {error}"

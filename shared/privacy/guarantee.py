@@ -98,6 +98,11 @@ def format_epsilon(epsilon: float) -> str:
     return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}"
 
 
+def format_lower_bound(epsilon: float) -> str:
+    """A bound that an audit found, with two decimals, rounded down: it is not rounded in the attacker's favour."""
+    return f"{math.floor(epsilon * 100 + 1e-9) / 100:.2f}"
+
+
 def format_delta(delta: float) -> str:
     """δ with two digits, rounded up."""
     exponent = math.floor(math.log10(delta))

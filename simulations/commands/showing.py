@@ -52,6 +52,7 @@ def _expected() -> tuple[type[Exception], ...]:
     from shared.preference_files import PreferenceFileError
     from shared.privacy.clipping import NonFiniteUpdateError
     from shared.signing_key import SigningKeyError
+    from simulations.audits.user_shadow import ShadowFailedError
     from simulations.engines.deployed import DeploymentError
     from simulations.engines.ray import RayClusterError, RayMissingError
     from simulations.evaluation.pairwise_result import PairwiseError
@@ -89,6 +90,7 @@ def _expected() -> tuple[type[Exception], ...]:
         ReleaseError,
         RewardModelError,
         RosterError,
+        ShadowFailedError,
         SigningKeyError,
         StandardBenchmarkError,
         TooFewRepliesError,

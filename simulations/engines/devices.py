@@ -60,8 +60,12 @@ class SimulatedDevice:
             DeviceError: there is none.
         """
         return SecureSessions(
-            self._state("sessions"), device_key=self.noise_key(), identity=self.identity(), lasting=False
+            self.sessions_directory(), device_key=self.noise_key(), identity=self.identity(), lasting=False
         )
+
+    def sessions_directory(self) -> Path:
+        """Where they are kept. Raises: DeviceError: there is none."""
+        return self._state("sessions")
 
     def personal(self) -> SealedFactors:
         """Beside its sessions.

@@ -2,6 +2,7 @@
 
     config.toml    the resolved configuration, written before anything else
     summary.json   the figures, written last: a run that has one is finished
+    audit.json     what audits of the finished run found (`simulations.audits`)
     folds/         federations of a cross-validation, while they are needed
     memory/        what the base model answered while pairs were made, until the run is finished
 
@@ -28,9 +29,11 @@ from simulations.engines.devices import SECRET_FILE, STATE_DIRECTORY
 from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.config import RunConfig
 
+AUDIT_FILE = "audit.json"
 _CONFIG, _FOLDS, _MEMORY, _LOCK = "config.toml", "folds", "memory", ".lock"
-# The checkpoint first: without it, the other files are of no release.
+# The checkpoint before what it is of: without it, the other files are of no release.
 _RESULTS = (
+    AUDIT_FILE,
     SUMMARY_FILE,
     CHECKPOINT_FILE,
     ROUNDS_FILE,

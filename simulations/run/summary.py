@@ -76,7 +76,7 @@ def summarise(
     device_seconds = [record.metrics.device_seconds for record in records if record.metrics is not None]
     return {
         "tacit_version": version("tacit"),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "command": command,
         "seed": plan.seed,
         "engine": config.run.engine,
@@ -164,7 +164,7 @@ def _is_refusal(failure: NodeFailure) -> bool:
     return failure.reason.startswith("invalid reply") or failure.reason == "wrong request"
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Of the checkout that runs, "-changed" if its files differ from it; None of an installed package."""
     if not (_PROJECT / ".git").exists():
         return None

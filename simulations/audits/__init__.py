@@ -1,0 +1,1 @@
+"""Audits: what attackers measured of a run, against what it promises."""
