@@ -22,7 +22,7 @@ from shared.round_plan import FederationPlan
 from simulations.audits.audited_run import AuditedRun
 from simulations.audits.canary_directions import CanaryDirections, room_for
 from simulations.audits.confidence import FAMILY_WISE, share_of_error
-from simulations.audits.matched_filter import matched_filter
+from simulations.audits.matched_filter import matched_filter, noise_covariance
 from simulations.audits.registry import AuditSettings, NotApplicableError, Progress
 from simulations.audits.result import AuditResult, Figure
 from simulations.audits.shift_bound import ShiftBound, bound_shift, canaries_needed, shift_of_epsilon
@@ -167,7 +167,7 @@ def judge(layout: ShadowLayout, directions: CanaryDirections, shadow: Shadow, ob
                 continue
             spoken = own[:1] if once else own
             response = np.array([float(number in spoken) for number in rounds])
-            weights = matched_filter(seen[:, teaching].T, response, largest=float(np.abs(seen).max()))
+            weights = matched_filter(noise_covariance(seen[:, teaching].T), response, largest=float(np.abs(seen).max()))
             inside[once].append(weights @ seen[:, chosen])
             out[once].append(weights @ seen[:, outside[group :: layout.groups]])
     error = share_of_error(_TESTS)

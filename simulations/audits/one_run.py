@@ -136,20 +136,22 @@ def judge_pairs(shadow: PairShadow, *, delta: float) -> PairAudit:
     Raises:
         ValueError: so few canaries that nothing can be said.
     """
-    canaries, rounds = shadow.own.shape
-    seen = np.concatenate([shadow.own, shadow.known], axis=1)
-    largest = float(max(np.abs(seen).max(), np.abs(shadow.noise).max()))
+    canaries, rounds = shadow.included.size, shadow.rounds
+    largest = float(np.abs(shadow.seen).max())
     error = share_of_error(_TESTS)
     scores: NDArray[np.float64] = np.zeros(canaries)
-    bounds: dict[bool, ShiftBound] = {}
-    for once in (False, True):
-        of_kind = shadow.once == once
-        if not of_kind.any():
-            continue
-        response = np.zeros(2 * rounds)
-        response[: 1 if once else rounds] = 1.0
-        scores[of_kind] = seen[of_kind] @ matched_filter(shadow.noise, response, largest=largest)
-        bounds[once] = bound_shift(scores[of_kind & shadow.included], scores[of_kind & ~shadow.included], error=error)
+    for index in range(canaries):
+        response = np.zeros(shadow.seen.shape[1])
+        response[: 1 if shadow.once[index] else rounds] = 1.0
+        scores[index] = shadow.seen[index] @ matched_filter(shadow.noise[index], response, largest=largest)
+    bounds = {
+        bool(once): bound_shift(
+            scores[(shadow.once == once) & shadow.included],
+            scores[(shadow.once == once) & ~shadow.included],
+            error=error,
+        )
+        for once in np.unique(shadow.once)
+    }
     return PairAudit(
         steady=bounds[False],
         once=bounds.get(True),
