@@ -34,7 +34,7 @@ def _epsilon_at_least(of: FederationPlan, *, participations: int = 1) -> dict[st
     layout, directions, shadow = shadow_of(of, adapted(), claim=guarantee.epsilon_server, participations=participations)
     found = {
         observer: judge(layout, directions, shadow, observer).best.epsilon_at_least(of.delta)
-        for observer in ("sums", "models")  # type: ignore[arg-type]
+        for observer in ("sums", "models")
     }
     assert layout.canaries >= 60
     return found
