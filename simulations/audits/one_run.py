@@ -106,7 +106,8 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
             "their pairs",
             limits="the claim is the accountant's for the shadow run: amplification by drawing pairs is not tested; "
             "canaries are scored by their first gradient, which further local steps leave; normal scores are taken to "
-            "be so in the tails, too; Steinke's bound, which takes nothing for normal, cannot exceed its ceiling",
+            "be so in the tails, too; Steinke's bound, which takes nothing for normal, cannot exceed its ceiling; "
+            "noise that is predictable in another way than by other rounds or devices of the attacker's is not found",
         )
     ]
 
