@@ -53,7 +53,9 @@ class AuditFile:
         """Puts an audit's results in the place of its earlier ones, and writes the file."""
         kept = [result for result in self.results if result.name != name]
         order = list(AUDITS)
-        self.results = sorted([*kept, *results], key=lambda result: order.index(result.name))
+        self.results = sorted(
+            [*kept, *results], key=lambda result: order.index(result.name) if result.name in order else len(order)
+        )
         self._finished[name] = {"settings": self._settings, "not_applicable": not_applicable}
         said = {
             "tacit_version": version("tacit"),

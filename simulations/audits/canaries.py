@@ -22,7 +22,7 @@ from shared.round_plan import FederationPlan
 from simulations.audits.audited_run import AuditedRun
 from simulations.audits.canary_directions import CanaryDirections, room_for
 from simulations.audits.confidence import FAMILY_WISE, share_of_error
-from simulations.audits.matched_filter import matched_filter
+from simulations.audits.matched_filter import matched_filter, noise_covariance
 from simulations.audits.registry import AuditSettings, NotApplicableError, Progress
 from simulations.audits.result import AuditResult, Figure
 from simulations.audits.shift_bound import ShiftBound, bound_shift, canaries_needed, shift_of_epsilon
@@ -30,6 +30,7 @@ from simulations.audits.user_shadow import (
     MOST_PARTICIPATIONS,
     NoShadowError,
     Shadow,
+    ShadowFailedError,
     ShadowLayout,
     lay_out,
     least_dimension,
@@ -69,6 +70,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
 
     Raises:
         NotApplicableError: nothing is promised to users, or there is no room for canaries.
+        ShadowFailedError: the code does not do in the shadow what it did in the run.
     """
     claimed = run.claim("user")
     promised = user_level_run(
@@ -94,8 +96,10 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
             progress=progress,
         )
         found = {observer: judge(layout, directions, shadow, observer) for observer in _OBSERVERS}
-    except (NoShadowError, ValueError) as error:
+    except NoShadowError as error:
         raise NotApplicableError(f"there is no shadow run of this plan: {error}") from None
+    except ValueError as error:  # what cannot be audited must not look audited
+        raise ShadowFailedError(f"the shadow run cannot be judged: {error}") from None
     return [
         _result(
             run, layout, shadow, observer, found[observer], claim=claim, delta=claimed.delta,
@@ -126,9 +130,8 @@ def shadow_of(
     """
     dimension = least_dimension(plan, adapted)
     if canaries is None:
-        left = max(100, min(_HELD_OUT, room_for(dimension) // 2) // 2)  # half of the others teach the filter
-        needed = canaries_needed(shift_of_epsilon(claim, plan.delta), error=share_of_error(_TESTS), held_out=left)
-        canaries = max(_LEAST_CANARIES, int(_MARGIN * needed))
+        wanted = max(_LEAST_CANARIES, canaries_for(claim, plan.delta, dimension=dimension))
+        canaries = min(wanted, room_for(dimension) // 3)
     layout = lay_out(plan, canaries=canaries, participations=participations)
     directions = CanaryDirections(dimension, wanted=layout.canaries + _HELD_OUT, seed=seed)
     if directions.count < 2 * layout.canaries:
@@ -142,13 +145,20 @@ def shadow_of(
     return layout, directions, shadow
 
 
+def canaries_for(claim: float, delta: float, *, dimension: int) -> int:
+    """As many as show, nearly always, that noise is half of what a claim needs."""
+    left = max(100, min(_HELD_OUT, room_for(dimension) // 2) // 2)  # half of the others teach the filter
+    needed = canaries_needed(shift_of_epsilon(claim, delta), error=share_of_error(_TESTS), held_out=left)
+    return int(_MARGIN * needed)
+
+
 def judge(layout: ShadowLayout, directions: CanaryDirections, shadow: Shadow, observer: Observer) -> UserAudit:
     """What an observer's scores come to.
 
     Half of the directions without a canary teach the filter; the others are the canaries that were not in.
 
     Raises:
-        ValueError: so few directions that nothing can be learnt from them.
+        NoShadowError: so few directions that nothing can be learnt from them; ValueError: scores that are not finite.
     """
     held_out = np.arange(layout.canaries, directions.count)
     teaching, outside = held_out[::2], held_out[1::2]
@@ -160,6 +170,10 @@ def judge(layout: ShadowLayout, directions: CanaryDirections, shadow: Shadow, ob
         if not own:
             continue
         seen, rounds = _observations(layout, shadow, observer, own)
+        if len(teaching) <= 2 * len(rounds):
+            raise NoShadowError(
+                f"{directions.count} directions do not tell how {len(rounds)} rounds' noise goes together"
+            )
         members = range(group * layout.canaries_a_group, (group + 1) * layout.canaries_a_group)
         for once in (False, True):
             chosen = [canary for canary in members if by_canary[canary] == once]
@@ -167,7 +181,7 @@ def judge(layout: ShadowLayout, directions: CanaryDirections, shadow: Shadow, ob
                 continue
             spoken = own[:1] if once else own
             response = np.array([float(number in spoken) for number in rounds])
-            weights = matched_filter(seen[:, teaching].T, response, largest=float(np.abs(seen).max()))
+            weights = matched_filter(noise_covariance(seen[:, teaching].T), response, largest=float(np.abs(seen).max()))
             inside[once].append(weights @ seen[:, chosen])
             out[once].append(weights @ seen[:, outside[group :: layout.groups]])
     error = share_of_error(_TESTS)
@@ -221,6 +235,9 @@ def _result(
         "steady_canaries": found.steady.canaries_in,
         "once_shift": None if found.once is None else found.once.shift,
         "once_canaries": 0 if found.once is None else found.once.canaries_in,
+        "canaries_that_show_half_the_noise": canaries_for(
+            claim, delta, dimension=least_dimension(shadowed, run.adapted)
+        ),
         "canaries_held_out": found.steady.canaries_out,
         "epsilon_claimed_by_run": of_run,
         "participations": layout.participations,

@@ -15,13 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 _FLOOR = 1e-6
 
 
-def matched_filter(noise: NDArray[np.float64], response: ArrayLike, *, largest: float) -> NDArray[np.float64]:
-    """(p,) weights under which the noise has standard deviation 1.
-
-    Args:
-        noise: (n, p) observations of directions in which there was no canary; n well above p.
-        response: (p,) what a canary adds to each observation.
-        largest: absolute value of any observation, also of canaries.
+def noise_covariance(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(p, p) of observations (n, p) of directions in which there was no canary.
 
     Raises:
         ValueError: n is not above 2 p.
@@ -29,9 +24,18 @@ def matched_filter(noise: NDArray[np.float64], response: ArrayLike, *, largest: 
     count, size = noise.shape
     if count <= 2 * size:
         raise ValueError("too few held-out directions to learn how the noise of so many observations hangs together")
-    covariance = noise.T @ noise / count
-    covariance[np.diag_indices(size)] += max((_FLOOR * largest) ** 2, 1e-200)
-    scale = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(scale, scale)
-    weights = np.linalg.solve(correlation, np.asarray(response, dtype=np.float64) / scale) / scale
-    return np.asarray(weights / np.sqrt(weights @ covariance @ weights))
+    return np.asarray(noise.T @ noise / count)
+
+
+def matched_filter(covariance: NDArray[np.float64], response: ArrayLike, *, largest: float) -> NDArray[np.float64]:
+    """(p,) weights under which the noise has standard deviation 1.
+
+    Args:
+        covariance: (p, p) of the noise of the observations.
+        response: (p,) what a canary adds to each.
+        largest: absolute value of any observation, also of canaries.
+    """
+    whole = covariance + max((_FLOOR * largest) ** 2, 1e-200) * np.eye(len(covariance))
+    scale = np.sqrt(np.diag(whole))
+    weights = np.linalg.solve(whole / np.outer(scale, scale), np.asarray(response, dtype=np.float64) / scale) / scale
+    return np.asarray(weights / np.sqrt(weights @ whole @ weights))

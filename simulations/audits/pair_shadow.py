@@ -5,6 +5,9 @@ a device, and would take them off. Training, clipping of the pair's gradient, no
 reply are the client's own code. The observer sees each device's update, as the claim has it (hiding in a cohort is not
 counted), so the shadow aggregates plainly.
 
+Two more devices are the attacker's own, one of which holds nothing and one a pair: how noise of theirs goes with a
+device's, and one round's with another's, is seen from all the numbers of the updates, for each device by itself.
+
 A canary's mark is the direction of its gradient at the beginning; its score is how far the update moved against that,
 over the update's length. The server's steps, which are made of what was seen, are a millionth of the plan's: the marks
 stay what they are.
@@ -40,8 +43,8 @@ from simulations.audits.user_shadow import NoShadowError, ShadowFailedError
 from simulations.engines.devices import SimulatedDevices
 from simulations.engines.inline import FIRST_NODE, InlineGrid, OpenClient
 
-MOST_PARTICIPATIONS = 8
-_REFERENCE_DIRECTIONS = 16
+MOST_PARTICIPATIONS = 4  # of which all updates are held in memory
+_ATTACKERS = 2
 _ONE_IN = 4
 _STEP = 1e-6
 _WORDS = 12
@@ -51,11 +54,11 @@ _CLIPPED_BY = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryDevices:
-    """A population: device i holds canary i, or nothing. The last `empty` devices hold nothing, and an attacker owns
-    them.
+    """A population: device i holds canary i, or nothing. The last two, with a pair and without, are the attacker's.
 
     Attributes:
         canaries: pairs.
+        own: the attacker's pair.
         included: whether each is there.
         once: whether each is there in the first round only.
         round_number: which round it is, from 1: what a device holds may change between rounds.
@@ -64,16 +67,18 @@ class CanaryDevices:
     canaries: Sequence[PreferencePair]
     included: Sequence[bool]
     once: Sequence[bool]
-    empty: int
+    own: PreferencePair
     round_number: list[int] = field(default_factory=lambda: [1])
     name: str = "canaries"
 
     def __len__(self) -> int:
-        return len(self.canaries) + self.empty
+        return len(self.canaries) + _ATTACKERS
 
     def pairs(self, index: int) -> tuple[PreferencePair, ...]:
         """One, or none."""
-        if index >= len(self.canaries) or not self.included[index]:
+        if index >= len(self.canaries):
+            return (self.own,) if index == len(self.canaries) else ()
+        if not self.included[index]:
             return ()
         return () if self.once[index] and self.round_number[0] > 1 else (self.canaries[index],)
 
@@ -83,16 +88,16 @@ class PairShadow:
     """What was seen of a shadow run.
 
     Attributes:
-        own: (canaries, rounds) scores of each canary's mark in its device's updates.
-        known: (canaries, rounds) the same of a device that the attacker owns and that holds nothing.
-        noise: (n, 2 rounds) of directions that are nobody's mark: own updates, then the attacker's.
+        rounds: how many.
+        seen: (canaries, p) scores of each canary's mark: in its device's updates, by round, then in the attacker's.
+        noise: (canaries, p, p) the covariance of the same in all other directions.
         included, once: (canaries,) see `CanaryDevices`.
         gradient_over_clip: of the canaries, the tenth part with the smallest.
         plan: that was run.
     """
 
-    own: NDArray[np.float64]
-    known: NDArray[np.float64]
+    rounds: int
+    seen: NDArray[np.float64]
     noise: NDArray[np.float64]
     included: NDArray[np.bool_]
     once: NDArray[np.bool_]
@@ -139,12 +144,12 @@ def run_pair_shadow(
     if private is None:
         raise NoShadowError("the run promises its pairs nothing")
     generator = np.random.default_rng(seed)
-    pairs = canary_pairs(canaries, seed=seed)
+    *pairs, own = canary_pairs(canaries + 1, seed=seed)
     population = CanaryDevices(
         canaries=pairs,
         included=[bool(coin) for coin in generator.random(canaries) < 0.5],
         once=[participations > 1 and index % _ONE_IN == _ONE_IN - 1 for index in range(canaries)],
-        empty=1,
+        own=own,
     )
     vector, spec = adapted.beginning(), adapted.spec
     gradients = [_gradient(adapted, vector, pair, training_config(plan), 1) for pair in pairs]
@@ -187,8 +192,7 @@ def run_pair_shadow(
     )
     config = training_config(shadow)
     marks = {(0, index): gradient / l2_norm(gradient) for index, gradient in enumerate(gradients)}
-    own, known = np.zeros((canaries, participations)), np.zeros((canaries, participations))
-    noise = np.zeros((canaries * _REFERENCE_DIRECTIONS, 2 * participations))
+    kept = np.zeros((len(population), participations, spec.dimension), dtype=np.float32)
     for number in range(1, participations + 1):
         population.round_number[0] = number
         asked = ConfigRecord({"attempt": 1, "place": number - 1})
@@ -197,27 +201,26 @@ def run_pair_shadow(
         updates = _updates(replies, dimension=spec.update_dimension(number))
         if len(updates) < len(population):
             raise ShadowFailedError(f"{len(population) - len(updates)} devices of the shadow run did not answer")
-        theirs = updates[len(population) - 1]
+        for device, update in updates.items():
+            kept[device, number - 1, : update.size] = update
         turn = (number - 1) % plan.adapter.federation.turns
         for index, pair in enumerate(pairs):
             if (turn, index) not in marks:
                 mark = _gradient(adapted, vector, pair, config, number)
                 marks[turn, index] = mark / l2_norm(mark)
-            mark = marks[turn, index]
-            own[index, number - 1] = -mark @ updates[index]
-            known[index, number - 1] = -mark @ theirs
-            others = _others(mark, seed=(seed, turn, index))
-            place = slice(index * _REFERENCE_DIRECTIONS, (index + 1) * _REFERENCE_DIRECTIONS)
-            noise[place, number - 1] = others @ updates[index]
-            noise[place, participations + number - 1] = others @ theirs
         released, _ = averaging.aggregate_train(number, replies)
         if released is None:
             raise ShadowFailedError(f"round {number} of the shadow run came to nothing")
         vector = from_array_record(released, dimension=spec.state_dimension)
+    turns = plan.adapter.federation.turns
+    found = [
+        _scored(kept, index, [marks[number % turns, index] for number in range(participations)])
+        for index in range(canaries)
+    ]
     return PairShadow(
-        own=own,
-        known=known,
-        noise=noise,
+        rounds=participations,
+        seen=np.stack([seen for seen, _ in found]),
+        noise=np.stack([noise for _, noise in found]),
         included=np.array(population.included),
         once=np.array(population.once),
         gradient_over_clip=usual / bound,
@@ -249,11 +252,21 @@ def _gradient(
     return -update.vector.astype(np.float64)
 
 
-def _others(mark: NDArray[np.float64], *, seed: tuple[int, ...]) -> NDArray[np.float64]:
-    """Random unit vectors at right angles to a canary's mark: what noise alone does, in every round the same ones."""
-    generator = np.random.default_rng(seed)
-    signs = generator.choice((-1.0, 1.0), size=(_REFERENCE_DIRECTIONS, mark.size)) / np.sqrt(mark.size)
-    return np.asarray(signs - np.outer(signs @ mark, mark))
+def _scored(
+    kept: NDArray[np.float32], index: int, marks: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(p,) a canary's scores, and (p, p) the covariance of what is at right angles to its marks."""
+    vectors: list[NDArray[np.float64]] = []
+    seen: list[float] = []
+    for device in (index, *range(len(kept) - _ATTACKERS, len(kept))):
+        for update, mark in zip(kept[device], marks, strict=True):
+            whole = update.astype(np.float64)
+            score = float(mark @ whole[: mark.size])
+            whole[: mark.size] -= score * mark
+            vectors.append(whole)
+            seen.append(-score)
+    others = np.stack(vectors)
+    return np.array(seen), others @ others.T / others.shape[1]
 
 
 def _nonsense(generator: np.random.Generator) -> str:

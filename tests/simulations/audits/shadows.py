@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +62,14 @@ def adapted() -> AdaptedModel:
     """The model of these plans, its adapter fresh."""
     of = plan()
     return attach_adapter(load_language_model(of.model), of.adapter)
+
+
+def seed_secrets(patch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+    """What these modules take from the operating system comes from a seed: a test of chance must not depend on it."""
+    generator = np.random.default_rng(20)
+    seeded = SimpleNamespace(token_bytes=generator.bytes, token_hex=lambda size: generator.bytes(size).hex())
+    for module in modules:
+        patch.setattr(module, "secrets", seeded)
 
 
 def forget_central_noise(patch: pytest.MonkeyPatch) -> None:

