@@ -58,6 +58,12 @@ class _Open:
     lost: Message | None = None
 
 
+def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list[Message | None]:
+    """Replies in the order of the messages; None for one that was not taken, or not answered in `timeout` seconds."""
+    found = dict(exchange_each(grid, messages, timeout=timeout))
+    return [found.get(index) for index in range(len(messages))]
+
+
 def exchange_each(grid: Grid, messages: Sequence[Message], *, timeout: float) -> Iterator[tuple[int, Message]]:
     """Replies as they come, with the place of their message; nothing of a message that was not taken or answered.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 from flwr.app import Message, RecordDict
@@ -11,7 +11,6 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from server.exchange import exchange_each
 from shared.messages import RollCallReply
 
 Answer = Callable[[Message], Message | None]
@@ -83,9 +82,3 @@ class RollCallGrid(ScriptedGrid):
     def get_node_ids(self) -> Iterable[int]:
         self._looks += 1
         return [node for node in self._nodes if self._appearing.get(node, 0) < self._looks]
-
-
-def exchange(grid: Grid, messages: Sequence[Message], *, timeout: float) -> list[Message | None]:
-    """Replies in the order of the messages."""
-    found = dict(exchange_each(grid, messages, timeout=timeout))
-    return [found.get(index) for index in range(len(messages))]

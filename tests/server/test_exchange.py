@@ -7,8 +7,8 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.app.error import Error
 from flwr.common.constant import ErrorCode
 
-from server.exchange import exchange_each
-from tests.server.grids import ScriptedGrid, exchange
+from server.exchange import exchange, exchange_each
+from tests.server.grids import ScriptedGrid
 
 
 def _messages(*nodes: int) -> list[Message]:

@@ -4,9 +4,10 @@ import pytest
 from flwr.app import Message, RecordDict
 from flwr.supercore.run import Run
 
+from server.exchange import exchange
 from server.many_links import ManyLinks
 from shared.messages import RollCallReply
-from tests.server.grids import ScriptedGrid, exchange
+from tests.server.grids import ScriptedGrid
 
 
 class _Link(ScriptedGrid):
