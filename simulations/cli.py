@@ -26,8 +26,10 @@ from simulations.commands.outside import benchmarks, files
 from simulations.commands.poisoning import poisoning
 from simulations.commands.privacy import app as privacy_app
 from simulations.commands.privacy import plan
+from simulations.commands.reports import report
 from simulations.commands.showing import err, explained_here, out
 from simulations.commands.stages import follow_ups, injections, screening
+from simulations.commands.sweep import sweep
 
 app = typer.Typer(
     help="Simulate federations that learn from each person's own conversations, and measure what they gain.",
@@ -41,6 +43,8 @@ for compares in (files, benchmarks, screening, injections):
 evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
+app.command()(sweep)
+app.command()(report)
 app.command()(ablate)
 app.command()(poisoning)
 app.add_typer(methods_app, name="methods")
