@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -152,6 +153,12 @@ def run(
                 made = RunConfig.from_flat(layers)
                 summary = start_run(made, directory, overwrite=overwrite, command=command, shown=shown)
         _show(summary, directory)
+        if find_spec("matplotlib") is None:
+            out.print("no report.html: it needs Matplotlib (pip install 'tacit[sim]')", highlight=False)
+        else:
+            from simulations.report.writing import write_report
+
+            out.print(f"report: {write_report([directory], directory)}", markup=False, highlight=False)
 
 
 @app.command()

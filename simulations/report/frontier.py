@@ -59,8 +59,7 @@ def _row(group: RunGroup, groups: Sequence[RunGroup]) -> tuple[str, ...]:
     said = (
         ""
         if kept is None
-        else f"{100 * kept.value:.0f} % [{100 * kept.low:.0f}, {_bound(kept.high)}] {kept.verdict(_BAR)}, "
-        f"{kept.seeds} seeds"
+        else f"{100 * kept.value:.0f} % [{100 * kept.low:.0f}, {_bound(kept.high)}] {kept.verdict(_BAR)}"
     )
     return (
         group.name,

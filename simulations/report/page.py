@@ -145,7 +145,7 @@ def _table(table: DataTable, caption: str) -> str:
     )
     rows = "".join(
         f'<tr><th scope="row" class="words">{escape(row[0])}</th>'
-        + "".join(f"<td{look}>{escape(cell)}</td>" for cell, look in zip(row[1:], looks[1:], strict=True))
+        + "".join(f"<td{look}>{_cell(cell)}</td>" for cell, look in zip(row[1:], looks[1:], strict=True))
         + "</tr>"
         for row in table.rows
     )
@@ -154,6 +154,10 @@ def _table(table: DataTable, caption: str) -> str:
         f"<caption>{escape(caption)}: the numbers</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    return f"<strong>{escape(text)}</strong>" if text in ("exceeds noise", "violated") else escape(text)
 
 
 def _again(groups: Sequence[RunGroup], sources: Sequence[Source], command: str) -> str:

@@ -19,8 +19,9 @@ from simulations.report.people_chart import people_figure
 from simulations.report.rounds_chart import rounds_figure
 from simulations.report.settings_chart import settings_figure
 from simulations.report.sources import RunGroup, Source, read_source, shown_name
+from simulations.run.directory import REPORT_FILE
 
-REPORT_FILE, PLOTS_DIRECTORY = "report.html", "plots"
+PLOTS_DIRECTORY = "plots"
 _FIGURES: tuple[Callable[[Sequence[RunGroup]], ReportFigure | None], ...] = (
     frontier_figure,
     settings_figure,
@@ -29,6 +30,7 @@ _FIGURES: tuple[Callable[[Sequence[RunGroup]], ReportFigure | None], ...] = (
     audits_figure,
     costs_figure,
 )
+_NAMES = frozenset({"frontier", "settings", "rounds", "people", "audits", "costs"})
 
 
 def write_report(paths: Sequence[Path], directory: Path, *, comparing: bool = False) -> Path:
@@ -57,10 +59,13 @@ def write_report(paths: Sequence[Path], directory: Path, *, comparing: bool = Fa
     page = render_page(sources, figures, comparison, command=command + (" --compare" if comparing else ""))
     plots = directory / PLOTS_DIRECTORY
     plots.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        if figure.drawn is not None:
-            write_whole(plots / f"{figure.name}.svg", figure.drawn.svg)
-            write_whole(plots / f"{figure.name}.png", figure.drawn.png)
+    drawn = {figure.name: figure.drawn for figure in figures if figure.drawn is not None}
+    for name in _NAMES - set(drawn):  # of an earlier report
+        for ending in ("svg", "png"):
+            (plots / f"{name}.{ending}").unlink(missing_ok=True)
+    for name, plot in drawn.items():
+        write_whole(plots / f"{name}.svg", plot.svg)
+        write_whole(plots / f"{name}.png", plot.png)
     write_whole(directory / REPORT_FILE, page.encode())
     return directory / REPORT_FILE
 

@@ -2,6 +2,7 @@
 
     config.toml    the resolved configuration, written before anything else
     summary.json   the figures, written last: a run that has one is finished
+    report.html    the same to read, with plots/ (`simulations.report`)
     folds/         federations of a cross-validation, while they are needed
     memory/        what the base model answered while pairs were made, until the run is finished
     by_round/      adapters of rounds that are to be measured, until they are
@@ -30,6 +31,7 @@ from simulations.population.made import PAIRS_FILE, STAGES_FILE
 from simulations.run.by_round import KEPT_DIRECTORY, ROUNDS_UTILITY_FILE
 from simulations.run.config import RunConfig
 
+REPORT_FILE = "report.html"
 _CONFIG, _FOLDS, _MEMORY, _LOCK = "config.toml", "folds", "memory", ".lock"
 # The checkpoint first: without it, the other files are of no release.
 _RESULTS = (
@@ -47,6 +49,7 @@ _RESULTS = (
     STAGES_FILE,
     KEPT_DIRECTORY,
     ROUNDS_UTILITY_FILE,
+    REPORT_FILE,
 )
 
 
