@@ -87,13 +87,16 @@ def sweep(
             return
         runs = len(definition.cells) * len(definition.seeds)
         with shown.stage(f"{len(definition.cells)} cells, {len(definition.seeds)} seeds", total=runs) as stage:
+            last: list[SweepState] = []
             settings = SweepSettings(
                 changes=changes,
                 budget=in_budget(definition, processes=processes, memory_gib=memory_gib),
                 ray=ray,
                 command=shlex.join(["tacit-sim", *sys.argv[1:]]),
-                progress=lambda done, total, name: stage.advance(done, f"{done} of {total}: {name} is done"),
-                watch=lambda state: _show(stage, state),
+                progress=lambda done, total, name: stage.advance(
+                    done, f"{done} of {total}: {name} is done{_left(last)}"
+                ),
+                watch=lambda state: _show(stage, state, last),
             )
             run_sweep(definition, directory, settings)
         out.print(f"figures: {directory / 'sweep.csv'}", markup=False, highlight=False)
@@ -124,10 +127,15 @@ def _list(definition: SweepDefinition) -> None:
     out.print(f"{runs} runs: {len(definition.cells)} cells, seeds {', '.join(map(str, definition.seeds))}")
 
 
-def _show(stage: Stage, state: SweepState) -> None:
-    left = "" if state.seconds_left is None else f" · about {_time(state.seconds_left)} left"
-    note = f"{int(state.done)} of {state.total} runs · at work: {'; '.join(state.running) or 'none'}{left}"
+def _show(stage: Stage, state: SweepState, last: list[SweepState]) -> None:
+    last[:] = [state]
+    note = f"{int(state.done)} of {state.total} runs · at work: {'; '.join(state.running) or 'none'}{_left(last)}"
     stage.advance(state.done, note, line=False)
+
+
+def _left(last: list[SweepState]) -> str:
+    seconds = last[0].seconds_left if last else None
+    return "" if not seconds else f" · about {_time(seconds)} left"
 
 
 def _time(seconds: float) -> str:

@@ -36,7 +36,7 @@ def test_a_difference_of_the_same_users_is_drawn_together(tmp_path: Path) -> Non
     assert paired.value == pytest.approx(better.mean() - wins.mean())
     assert apart.value == pytest.approx(paired.value)
     assert (paired.verdict, apart.verdict) == ("exceeds noise", "within noise")
-    assert paired.by_seed == (pytest.approx(paired.value),)
+    assert list(paired.by_seed) == pytest.approx([paired.value])
     assert apart.by_seed == ()
     back = _own(_compared(same, one))
     assert back.value == pytest.approx(-paired.value)

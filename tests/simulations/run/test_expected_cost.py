@@ -22,8 +22,8 @@ def _job(path: Path = Path("nowhere"), **changes: object) -> Job:
 def test_runs_are_alike_whatever_their_seed_noise_and_step() -> None:
     one = _job(federation__seed=1, federation__server_learning_rate=2.0, training__beta=0.2)
     assert shape_of(one) == shape_of(_job(federation__seed=2))
-    for key, value in (("adapter__rank", 8), ("federation__cohort_size", 5), ("evaluation__users", 9)):
-        assert shape_of(_job(**{key: value})) != shape_of(one)
+    for other in (_job(adapter__rank=8), _job(federation__cohort_size=5), _job(evaluation__users=9)):
+        assert shape_of(other) != shape_of(one)
 
 
 def test_the_first_of_a_kind_runs_by_itself_and_decides_how_many_follow() -> None:
