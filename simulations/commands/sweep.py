@@ -12,7 +12,7 @@ import typer
 from shared.command_line import parse_assignment
 from shared.flat_config import ConfigError
 from simulations.commands.showing import explained_here, out
-from simulations.commands.sweeping import GOES_ON
+from simulations.commands.sweeping import GOES_ON, show_state, time_left
 
 if TYPE_CHECKING:
     from simulations.run.many import SweepState
@@ -87,16 +87,16 @@ def sweep(
             return
         runs = len(definition.cells) * len(definition.seeds)
         with shown.stage(f"{len(definition.cells)} cells, {len(definition.seeds)} seeds", total=runs) as stage:
-            last: list[SweepState] = []
+            last: list[SweepState | None] = [None]
             settings = SweepSettings(
                 changes=changes,
                 budget=in_budget(definition, processes=processes, memory_gib=memory_gib),
                 ray=ray,
                 command=shlex.join(["tacit-sim", *sys.argv[1:]]),
                 progress=lambda done, total, name: stage.advance(
-                    done, f"{done} of {total}: {name} is done{_left(last)}"
+                    done, f"{done} of {total}: {name} is done{time_left(last[-1])}"
                 ),
-                watch=lambda state: _show(stage, state, last),
+                watch=lambda state: _watch(stage, state, last),
             )
             run_sweep(definition, directory, settings)
         out.print(f"figures: {directory / 'sweep.csv'}", markup=False, highlight=False)
@@ -127,16 +127,6 @@ def _list(definition: SweepDefinition) -> None:
     out.print(f"{runs} runs: {len(definition.cells)} cells, seeds {', '.join(map(str, definition.seeds))}")
 
 
-def _show(stage: Stage, state: SweepState, last: list[SweepState]) -> None:
-    last[:] = [state]
-    note = f"{int(state.done)} of {state.total} runs · at work: {'; '.join(state.running) or 'none'}{_left(last)}"
-    stage.advance(state.done, note, line=False)
-
-
-def _left(last: list[SweepState]) -> str:
-    seconds = last[0].seconds_left if last else None
-    return "" if not seconds else f" · about {_time(seconds)} left"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min" if seconds >= 90 else "a minute"
+def _watch(stage: Stage, state: SweepState, last: list[SweepState | None]) -> None:
+    last[0] = state
+    show_state(stage, state)

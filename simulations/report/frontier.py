@@ -37,7 +37,7 @@ def frontier_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
             "The smaller ε, the less anyone learns of one unit from the releases. Bars are 95 % intervals over users "
             "of all seeds together, small marks single seeds; the band is the same training without noise. Gain kept "
             "is the win rate above one half over that of the ceiling, users drawn together: “met” and “missed” "
-            f"say whether its interval lies above or below {100 * _BAR:.0f} %."
+            f"say whether its interval lies above or below {100 * _BAR:.0f} %.{_of_two_units(private)}"
         ),
         drawn=_draw(private, ceilings),
         table=DataTable(
@@ -47,6 +47,13 @@ def frontier_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
         ),
         groups=[*ceilings, *private],
     )  # fmt: skip
+
+
+def _of_two_units(private: Sequence[RunGroup]) -> str:
+    units = {str(stated["unit"]) for group in private if (stated := group.guarantee()) is not None}
+    if len(units) < 2:
+        return ""
+    return " ε of one user and ε of one pair are two promises: no smaller figure of one is stronger than the other."
 
 
 def _row(group: RunGroup, groups: Sequence[RunGroup]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from simulations.run.side_by_side import Job, JobCost, ProcessWorkers, RayWorker
 __all__ = ["Budget", "Job", "Sweep", "SweepState", "run_many"]
 
 _LOOK = 1.0  # seconds between looks at what goes on
+_UNLIMITED = Budget(run_gib=1e-6, memory_gib=1e9)
 _TRAINING = 0.85  # of a run's time, about: the rest is measured
 
 
@@ -60,7 +61,7 @@ class Sweep:
         seeds: seed after seed, so that what is stopped early has whole tables.
         changes: flat keys for all runs.
         processes, command, progress, watch, ray: as `run_many`.
-        budget: of memory, as `run_many`; its processes are not looked at.
+        budget: of memory, as `run_many`.
     """
 
     directory: Path
@@ -70,7 +71,7 @@ class Sweep:
     command: str
     progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None
     watch: Callable[[SweepState], None] = lambda _state: None
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget | None = None
     ray: str | None = None
 
     def run(
@@ -131,14 +132,14 @@ def run_many(
         first: so many of the jobs are ended before the others begin, which share what they make.
         progress: told (runs done, runs in all, the run that has ended).
         watch: told now and then how far all of them are.
-        budget: of memory; by default runs are as many as `processes` from the first.
+        budget: of memory; its processes are not looked at. None starts as many runs as `processes`, however large.
         ray: address of a Ray cluster to run them on, instead of processes of this machine.
 
     Raises:
         ConfigError, ReleaseError: as runs raise them; or a run takes more memory than there may be. No run is begun
             after that, those at work end, and those that have ended stand.
     """
-    costs = ExpectedCosts(budget=budget or Budget(run_gib=1e-6, memory_gib=1e6))
+    costs = ExpectedCosts(budget=budget or _UNLIMITED)
     unfinished = []
     for place, job in enumerate(jobs):
         if not (job.path / SUMMARY_FILE).exists():

@@ -146,9 +146,8 @@ class RayWorkers:
         except ImportError:
             raise RayMissingError("--ray needs Ray: pip install 'tacit[sim]'") from None
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False) if (
-                address == "local"
-            ) else ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            more = {"include_dashboard": False} if address == "local" else {}
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RayMissingError(f"--ray: no cluster answers at {address!r} ({type(error).__name__})") from None
         self._ray = ray

@@ -19,6 +19,8 @@ _MADE_ELSEWHERE: Mapping[str, str] = {
     "methods": "Every aggregation method at two cohort sizes, as `tacit-sim methods compare` has them; about an hour.",
     "ablations": "RLHI, and RLHI with one thing changed, as `tacit-sim ablate` has them; hours.",
 }
+# Each cell is a kind of its own, so that the first of a kind is nearly every run.
+_BUDGET = Budget(run_gib=2.0)
 _SMALL_METHODS: Mapping[str, object] = {
     "data.users": 24, "federation.cohort-size": 8, "federation.rounds": 2, "evaluation.users": 16,
     "evaluation.seen-users": 0, "evaluation.personal-users": 0,
@@ -83,12 +85,13 @@ def _made(
     few: tuple[str, ...],
 ) -> SweepDefinition:
     smoke = SweepDefinition(
-        cells=_cells({name: config(name, small) for name in names}), default_cells=few, seeds=(0,), budget=Budget()
+        cells=_cells({name: config(name, small) for name in names}), default_cells=few, seeds=(0,), budget=_BUDGET
     )
     return SweepDefinition(
         cells=_cells({name: config(name, {}) for name in names}),
         default_cells=names,
         seeds=tuple(range(seeds)),
+        budget=_BUDGET,
         smoke=smoke,
     )
 
