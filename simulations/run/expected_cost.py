@@ -98,14 +98,15 @@ class ExpectedCosts:
 
     def seconds(self, job: Job) -> float | None:
         """Expected; None where no run has ended yet."""
-        alike = self._seconds.get(shape_of(job))
+        alike = self._seconds.get((shape_of(job), work_of(job)))
         if alike:
             return sum(alike) / len(alike)
         return work_of(job) * sum(self._paces) / len(self._paces) if self._paces else None
 
     def _learn_seconds(self, job: Job, seconds: float) -> None:
-        self._seconds.setdefault(shape_of(job), []).append(seconds)
-        self._paces.append(seconds / work_of(job))
+        work = work_of(job)
+        self._seconds.setdefault((shape_of(job), work), []).append(seconds)
+        self._paces.append(seconds / work)
 
 
 def shape_of(job: Job) -> tuple[object, ...]:
