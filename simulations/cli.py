@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,10 @@ from simulations.commands.outside import benchmarks, files
 from simulations.commands.poisoning import poisoning
 from simulations.commands.privacy import app as privacy_app
 from simulations.commands.privacy import plan
+from simulations.commands.reports import report
 from simulations.commands.showing import err, explained_here, out
 from simulations.commands.stages import follow_ups, injections, screening
+from simulations.commands.sweep import sweep
 
 app = typer.Typer(
     help="Simulate federations that learn from each person's own conversations, and measure what they gain.",
@@ -42,6 +45,8 @@ for compares in (files, benchmarks, screening, injections):
 evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
+app.command()(sweep)
+app.command()(report)
 app.command()(ablate)
 app.command()(audit)
 app.command()(poisoning)
@@ -156,6 +161,12 @@ def run(
                 made = RunConfig.from_flat(layers)
                 summary = start_run(made, directory, overwrite=overwrite, command=command, shown=shown)
         _show(summary, directory)
+        if find_spec("matplotlib") is None:
+            out.print("no report.html: it needs Matplotlib (pip install 'tacit[sim]')", highlight=False)
+        else:
+            from simulations.report.writing import write_report
+
+            out.print(f"report: {write_report([directory], directory)}", markup=False, highlight=False)
 
 
 @app.command()

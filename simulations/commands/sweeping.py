@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from shared.command_line import parse_assignment
 
 if TYPE_CHECKING:
-    from simulations.run.many import Sweep
-    from simulations.run.progress import RunProgress
+    from simulations.run.many import Sweep, SweepState
+    from simulations.run.progress import RunProgress, Stage
 
 GOES_ON = "finished runs stand, and the same command goes on with the others"
 
@@ -48,4 +48,20 @@ def sweeping(
             processes=processes,
             command=shlex.join(["tacit-sim", *sys.argv[1:]]),
             progress=lambda done, _total, name: stage.advance(done, f"{name} is done"),
+            watch=lambda state: show_state(stage, state),
         )
+
+
+def show_state(stage: Stage, state: SweepState) -> None:
+    """Moves the bar to how far a sweep is, and says what is at work and how long is left."""
+    note = f"{int(state.done)} of {state.total} runs · at work: {'; '.join(state.running) or 'none'}{time_left(state)}"
+    stage.advance(state.done, note, line=False)
+
+
+def time_left(state: SweepState | None) -> str:
+    """Nothing where nothing is known, or left."""
+    seconds = None if state is None else state.seconds_left
+    if not seconds:
+        return ""
+    said = f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min" if seconds >= 90 else "a minute"
+    return f" · about {said} left"

@@ -99,8 +99,9 @@ class EmbeddedEvaluation:
 
     `personalization` holds, per temperature, the win under the own persona minus the win under another's.
     `wins` holds, per temperature and condition, each user's own win, in the order of users: what two runs are compared
-    by, user by user (`simulations.evaluation.retained_gain`). `examples` are (question, persona, base reply, tuned
-    reply) of simulated users, for a reader's eyes.
+    by, user by user (`simulations.evaluation.retained_gain`), and `fits` each user's mean style fit under their own
+    persona, of the base's replies and of the tuned model's. `examples` are (question, persona, base reply, tuned reply)
+    of simulated users, for a reader's eyes.
     """
 
     split: str
@@ -109,6 +110,7 @@ class EmbeddedEvaluation:
     results: tuple[ConditionResult, ...]
     personalization: dict[float, Figure]
     wins: dict[float, dict[Condition, tuple[float, ...]]]
+    fits: dict[float, dict[Literal["base", "tuned"], tuple[float, ...]]]
     examples: tuple[tuple[str, str, str, str], ...]
 
     def result(self, condition: Condition, temperature: float = 0.0) -> ConditionResult:
@@ -127,6 +129,7 @@ class EmbeddedEvaluation:
         values = asdict(self)
         values["personalization"] = {str(key): asdict(figure) for key, figure in self.personalization.items()}
         values["wins"] = {str(key): {name: list(won) for name, won in by.items()} for key, by in self.wins.items()}
+        values["fits"] = {str(key): {name: list(fit) for name, fit in by.items()} for key, by in self.fits.items()}
         return values
 
 
@@ -171,6 +174,7 @@ def evaluate_embedded(
     results: list[ConditionResult] = []
     personalization: dict[float, Figure] = {}
     every_win: dict[float, dict[Condition, tuple[float, ...]]] = {}
+    every_fit: dict[float, dict[Literal["base", "tuned"], tuple[float, ...]]] = {}
     shown: list[tuple[str, str, str, str]] = []
     for place, temperature in enumerate(temperatures):
         asked = [prompt for condition in CONDITIONS for prompt in prompts[condition]]
@@ -183,17 +187,19 @@ def evaluate_embedded(
         size = len(population) * questions_per_user
         for index, condition in enumerate(CONDITIONS):
             part = slice(index * size, (index + 1) * size)
-            result, wins[condition] = _compare(
+            result, wins[condition], before, after = _compare(
                 condition, temperature, prompts[condition], base[part], tuned[part], questions_per_user, seed
             )
             results.append(result)
+            if condition == "own":
+                every_fit[temperature] = {"base": tuple(map(float, before)), "tuned": tuple(map(float, after))}
         every_win[temperature] = {condition: tuple(map(float, won)) for condition, won in wins.items()}
         personalization[temperature] = _figure(wins["own"] - wins["other"], seed)
         if not shown:
             shown = [
-                (prompt.question, prompt.persona or "", before, after)
-                for prompt, before, after in zip(asked[:size], base[:size], tuned[:size], strict=True)
-                if before != after
+                (prompt.question, prompt.persona or "", first, then)
+                for prompt, first, then in zip(asked[:size], base[:size], tuned[:size], strict=True)
+                if first != then
             ][:examples]
     return EmbeddedEvaluation(
         split=population.split,
@@ -202,6 +208,7 @@ def evaluate_embedded(
         results=tuple(results),
         personalization=personalization,
         wins=every_win,
+        fits=every_fit,
         examples=tuple(shown),
     )
 
@@ -259,8 +266,8 @@ def _compare(
     tuned: Sequence[str],
     questions: int,
     seed: int,
-) -> tuple[ConditionResult, np.ndarray]:
-    """The condition's result, and the win of each user (users,)."""
+) -> tuple[ConditionResult, np.ndarray, np.ndarray, np.ndarray]:
+    """The condition's result, and of each user (users,) the win, the base's mean fit and the tuned model's."""
     before = [read_reply(reply, prompt.question) for reply, prompt in zip(base, prompts, strict=True)]
     after = [read_reply(reply, prompt.question) for reply, prompt in zip(tuned, prompts, strict=True)]
     base_fit, tuned_fit = _fits(before, prompts), _fits(after, prompts)
@@ -288,7 +295,7 @@ def _compare(
         tuned_axes=_axes(after, prompts),
         groups={name: float(wins[members].mean()) for name, members in groups.items() if any(members)},
     )
-    return result, wins
+    return result, wins, base_of_users, tuned_of_users
 
 
 def reply_fits(replies: Sequence[str], prompts: Sequence[_Prompt]) -> np.ndarray:

@@ -85,6 +85,8 @@ class EvaluationConfig:
             `users` differ in more: half state their personas in words that nobody did before.)
         personal_users, personal_pairs: embedded world: how many held-out users train an adapter of their own on top of
             the shared one, on how many pairs each (`simulations.evaluation.cold_start`).
+        by_round: embedded world: so many of those `users` are also asked after every round, one question each, greedy,
+            into `rounds_utility.jsonl` (`simulations.run.by_round`); 0 asks nobody.
         user_folds, group_folds, cells: recorded data: `simulations.evaluation.cross_validation`.
         local_only: recorded data: also train each tested user alone, as the row to beat.
     """
@@ -99,6 +101,7 @@ class EvaluationConfig:
     seen_users: int = 0
     personal_users: int = 0
     personal_pairs: int = 6
+    by_round: int = 0
     user_folds: int = 3
     group_folds: int = 3
     cells: Literal["all", "diagonal"] = "all"
@@ -116,9 +119,10 @@ class EvaluationConfig:
         require(self.group_folds >= 2, "evaluation.group-folds", "must be at least 2")
         require(self.temperature >= 0, "evaluation.temperature", "must not be negative")
         require(self.seed >= 0, "evaluation.seed", "must not be negative")
-        for name in ("seen_users", "personal_users"):
+        for name in ("seen_users", "personal_users", "by_round"):
             value = getattr(self, name)
             require(value == 0 or value >= 2, f"evaluation.{name.replace('_', '-')}", "must be 0 or at least 2")
+        require(self.by_round <= self.users, "evaluation.by-round", f"is above evaluation.users, {self.users}")
         require(
             self.cells == "all" or self.user_folds == self.group_folds,
             "evaluation.cells",

@@ -3,8 +3,11 @@
     config.toml    the resolved configuration, written before anything else
     summary.json   the figures, written last: a run that has one is finished
     audit.json     what audits of the finished run found (`simulations.audits`)
+    baselines.json what it is compared with, measured beside it (`simulations.baselines`)
+    report.html    all of it to read, with plots/ (`simulations.report`)
     folds/         federations of a cross-validation, while they are needed
     memory/        what the base model answered while pairs were made, until the run is finished
+    by_round/      adapters of rounds that are to be measured, until they are
 
 The rounds, the releases and the adapter are `server.releases`'s.
 """
@@ -27,13 +30,17 @@ from server.whole_files import TEMPORARY_PREFIX, write_whole
 from shared.command_line import read_toml
 from simulations.engines.devices import SECRET_FILE, STATE_DIRECTORY
 from simulations.population.made import PAIRS_FILE, STAGES_FILE
+from simulations.run.by_round import KEPT_DIRECTORY, ROUNDS_UTILITY_FILE
 from simulations.run.config import RunConfig
 
-AUDIT_FILE = "audit.json"
+AUDIT_FILE, BASELINES_FILE, REPORT_FILE = "audit.json", "baselines.json", "report.html"
+BASELINES_DIRECTORY = "baselines"
 _CONFIG, _FOLDS, _MEMORY, _LOCK = "config.toml", "folds", "memory", ".lock"
 # The checkpoint before what it is of: without it, the other files are of no release.
 _RESULTS = (
     AUDIT_FILE,
+    BASELINES_FILE,
+    BASELINES_DIRECTORY,
     SUMMARY_FILE,
     CHECKPOINT_FILE,
     ROUNDS_FILE,
@@ -46,6 +53,9 @@ _RESULTS = (
     _FOLDS,
     PAIRS_FILE,
     STAGES_FILE,
+    KEPT_DIRECTORY,
+    ROUNDS_UTILITY_FILE,
+    REPORT_FILE,
 )
 
 
@@ -145,7 +155,7 @@ class RunFiles:
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, (text + "\n").encode())
-        for directory in (self.folds, self.memory, self.path / STATE_DIRECTORY):
+        for directory in (self.folds, self.memory, self.path / KEPT_DIRECTORY, self.path / STATE_DIRECTORY):
             shutil.rmtree(directory, ignore_errors=True)
         (self.path / SECRET_FILE).unlink(missing_ok=True)
 

@@ -63,6 +63,8 @@ def check_held_out(config: EvaluationConfig, *, world_seed: int) -> None:
     """Raises: ConfigError: the embedded world has no such users or questions."""
     try:
         persona_prompts(held_out_users(config, world_seed), "other", config.questions)
+        if config.by_round:
+            persona_prompts(held_out_users(replace(config, users=config.by_round), world_seed), "other", 1)
     except ValueError as error:
         raise ConfigError(f"evaluation: {error}") from None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from server.ledger import count_charges
 from server.releases import ADAPTER_DIRECTORY, ReleaseError, RunDirectory, read_rounds
@@ -34,6 +35,7 @@ from simulations.population.protocol import Population
 from simulations.population.recorded import RecordedPopulation
 from simulations.rlhi.making import make_population, making_settings
 from simulations.rlhi.memory import RememberingModel
+from simulations.run.by_round import keep_release, measure_rounds
 from simulations.run.config import RunConfig, RunSettings
 from simulations.run.data import load_population
 from simulations.run.directory import RunFiles
@@ -66,6 +68,17 @@ def start_run(config: RunConfig, path: Path, *, overwrite: bool, command: str, s
         files.begin(config, command=command, overwrite=overwrite)
         made = _made(config, population, files, shown)
         return _run(config, made, folds, files, resumed_after=None, shown=shown)
+
+
+def check_run(config: RunConfig) -> None:
+    """Whether a configuration can be run over its population, keep its promise and be measured; nothing is trained.
+
+    Raises:
+        ConfigError: it cannot; and what data raise.
+    """
+    population, data = load_population(config.data)
+    with RunProgress(Console(quiet=True)) as quiet:
+        _check(replace(config, data=data), population, quiet)
 
 
 def resume_run(path: Path, changes: dict[str, object], *, shown: RunProgress) -> tuple[dict[str, object], bool]:
@@ -205,6 +218,7 @@ def _run(
     vector = _last_release(files.path, plan, adapted)
     measurement = _measure(config, plan, population, folds, adapted, vector, files, shown)
     backdoor = _try_backdoor(config, population, adapted, vector, files, shown)
+    _measure_rounds(config, population, adapted, files, shown)
     summary = summarise(
         config=config,
         plan=plan,
@@ -239,6 +253,8 @@ def _train(
         def observe(record: RoundRecord) -> None:
             nonlocal done
             done = record.round_number
+            if config.evaluation.by_round and isinstance(population, EmbeddedPopulation | MadePopulation):
+                keep_release(directory, done)
             stage.advance(done, describe_round(record))
 
         def answered() -> None:
@@ -293,6 +309,27 @@ def _measure(
     with shown.stage("cross-validation", total=max(1, len(folds))) as stage:
         return measure_recorded(
             adapted, population, folds, plan, evaluation, federate, progress=lambda fold: _show_fold(stage, fold)
+        )
+
+
+def _measure_rounds(
+    config: RunConfig,
+    population: EmbeddedPopulation | MadePopulation | RecordedPopulation,
+    adapted: AdaptedModel,
+    files: RunFiles,
+    shown: RunProgress,
+) -> None:
+    evaluation = config.evaluation
+    if not evaluation.by_round or evaluation.skip or isinstance(population, RecordedPopulation):
+        return
+    with shown.stage(f"asking {evaluation.by_round} of them after every round", total=1) as stage:
+        measure_rounds(
+            files.path,
+            adapted,
+            held_out_users(replace(evaluation, users=evaluation.by_round), population.seed),
+            RememberingModel(adapted.language_model, _memory(config, files)),
+            seed=evaluation.seed,
+            progress=lambda done, steps: stage.advance(done / steps, f"{done} of {steps} rounds", line=False),
         )
 
 

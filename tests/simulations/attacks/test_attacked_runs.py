@@ -36,6 +36,7 @@ def _run_here(
     command: str,
     first: int = 0,
     progress: Callable[[int, int, str], None],
+    **_: object,
 ) -> None:
     """`run_many` without processes, whose start takes longer than these runs."""
     for done, job in enumerate(jobs, start=1):

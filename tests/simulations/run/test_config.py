@@ -121,3 +121,11 @@ def test_a_schedule_that_cannot_be_kept_is_refused_before_anything_is_trained() 
 
     with pytest.raises(ConfigError, match="need 120 devices, and there are 50"):
         made.plan_for(EmbeddedPopulation(seed=0, users=50, pairs_per_user=1))
+
+
+def test_no_more_users_are_asked_by_round_than_are_held_out() -> None:
+    assert RunConfig.from_flat({"evaluation.by-round": 64}).evaluation.by_round == 64
+    with pytest.raises(ConfigError, match=r"evaluation.by-round: is above evaluation.users, 64"):
+        RunConfig.from_flat({"evaluation.by-round": 65})
+    with pytest.raises(ConfigError, match=r"evaluation.by-round: must be 0 or at least 2"):
+        RunConfig.from_flat({"evaluation.by-round": 1})
