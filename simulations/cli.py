@@ -19,6 +19,7 @@ import typer
 from shared.command_line import run_script, settings
 from shared.flat_config import ConfigError
 from simulations.commands.ablations import ablate
+from simulations.commands.baselines import baselines
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
 from simulations.commands.methods import app as methods_app
@@ -42,6 +43,7 @@ evaluate_app.command("follow-ups")(follow_ups)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(data_app, name="data")
 app.command()(ablate)
+app.command()(baselines)
 app.command()(poisoning)
 app.add_typer(methods_app, name="methods")
 app.add_typer(privacy_app, name="privacy")
