@@ -35,6 +35,7 @@ class AdaptedModel:
     Attributes:
         spec: what is shared.
         language_model: the model it was attached to, which is changed in place.
+        peft_model: the same model as PEFT wraps it.
         layers: the adapted layers, in order.
     """
 
@@ -42,7 +43,7 @@ class AdaptedModel:
         """Use `attach_adapter`."""
         self.spec = spec
         self.language_model = language_model
-        self._peft_model = peft_model
+        self.peft_model = peft_model
         named = _named_layers(peft_model)
         self.layers: tuple[LoraLayer, ...] = tuple(layer for _, layer in named)
         method = spec.config.federation
@@ -152,7 +153,7 @@ class AdaptedModel:
         base model is named as it is known, never by a path on this machine. The same adapter gives the same bytes.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        settings = self._peft_model.peft_config[ADAPTER].to_dict()
+        settings = self.peft_model.peft_config[ADAPTER].to_dict()
         factors = self._plain_factors()
         widest = max(a.shape[0] for a, _ in factors.values())
         if self._residuals:  # its scale is in the factors

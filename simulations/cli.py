@@ -21,6 +21,7 @@ from shared.command_line import run_script, settings
 from shared.flat_config import ConfigError
 from simulations.commands.ablations import ablate
 from simulations.commands.audit import audit
+from simulations.commands.baselines import baselines
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
 from simulations.commands.methods import app as methods_app
@@ -49,6 +50,7 @@ app.command()(sweep)
 app.command()(report)
 app.command()(ablate)
 app.command()(audit)
+app.command()(baselines)
 app.command()(poisoning)
 app.add_typer(methods_app, name="methods")
 app.add_typer(privacy_app, name="privacy")

@@ -16,7 +16,7 @@ from simulations.commands.sweeping import GOES_ON, show_state, time_left
 
 if TYPE_CHECKING:
     from simulations.run.many import SweepState
-    from simulations.run.progress import Stage
+    from simulations.run.progress import RunProgress, Stage
     from simulations.sweeps.definition import SweepDefinition
 
 
@@ -44,6 +44,15 @@ def sweep(
             help="Run on a Ray cluster: HOST:PORT, auto, or local. Its machines see --out and have Tacit installed."
         ),
     ] = None,
+    audits: Annotated[
+        str | None,
+        typer.Option(
+            help="Attack every cell, first seed: all, or names as of `tacit-sim audit`. Exit 1: a claim is broken."
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Measure `tacit-sim baselines` beside the first cell's first seed.")
+    ] = False,
     report: Annotated[bool, typer.Option("--report", help="Write report.html and plots/ at the end.")] = False,
 ) -> None:
     """Run every cell of a sweep with every seed; the same command goes on with a sweep that was stopped or killed.
@@ -54,7 +63,7 @@ def sweep(
 
       tacit-sim sweep help
 
-      tacit-sim sweep frontier --out runs/frontier --report
+      tacit-sim sweep frontier --out runs/frontier --audits all --baselines --report
 
       tacit-sim sweep mine.toml --out runs/mine --dry
 
@@ -100,11 +109,53 @@ def sweep(
             )
             run_sweep(definition, directory, settings)
         out.print(f"figures: {directory / 'sweep.csv'}", markup=False, highlight=False)
+        broken = _measured_beside(
+            definition, directory, settings.command, audits=audits, baselines=baselines, shown=shown
+        )
         if report:
             from simulations.report.writing import write_report
 
             written = write_report([directory], directory)
             out.print(f"report: {written}", markup=False, highlight=False)
+    if broken:
+        out.print(f"[bold red]claims that do not hold: {', '.join(broken)}[/bold red]", highlight=False)
+        raise typer.Exit(1)
+
+
+def _measured_beside(
+    definition: SweepDefinition,
+    directory: Path,
+    command: str,
+    *,
+    audits: str | None,
+    baselines: bool,
+    shown: RunProgress,
+) -> list[str]:
+    """Audits and baselines of the first seed; the cells with a broken claim. What stands from before is kept."""
+    from simulations.audits.registry import AuditSettings, names_of
+    from simulations.audits.run_audits import run_audits
+
+    broken: list[str] = []
+    first = definition.seeds[0]
+    for name in definition.cells if audits is not None else ():
+        shown.say(f"audits of {name}")
+        audited = run_audits(
+            directory / f"{name}-{first}",
+            names_of(None if audits == "all" else audits),
+            AuditSettings(seed=first),
+            command=command,
+            overwrite=False,
+            shown=shown,
+        )
+        broken += [name] if audited.is_violated else []
+    if baselines:
+        try:
+            from simulations.baselines.rows import NAMES, Budget, run_baselines
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
+        ceiling = next(iter(definition.cells))
+        run_baselines(directory / f"{ceiling}-{first}", NAMES, Budget(), shown=shown)
+    return broken
 
 
 def _chosen(definition: SweepDefinition, *, cells: str | None, seeds: int | None, smoke: bool) -> SweepDefinition:

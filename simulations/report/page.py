@@ -203,7 +203,9 @@ def _missing(groups: Sequence[RunGroup], figures: Sequence[ReportFigure]) -> str
     if "people" not in there:
         said.append("People one by one: nothing was measured, or by an earlier version that did not keep it.")
     if "audits" not in there:
-        said.append("Audits: no run holds an audit.json.")
+        said.append("Audits: attack a run with `tacit-sim audit RUN`.")
+    if not any(group.first.baselines for group in groups):
+        said.append("Baselines: measure them beside a run with `tacit-sim baselines RUN`.")
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>" if said else ""
 
 

@@ -90,14 +90,12 @@ def _draw(
 
 
 def _baselines(groups: Sequence[RunGroup]) -> list[tuple[str, float, float | None, float | None]]:
-    """Of `summary["baselines"]`, and of recorded data the rivals that every cross-validation has."""
+    """Rows that were measured beside a run, and of recorded data the rivals that every cross-validation has."""
     found: dict[str, tuple[str, float, float | None, float | None]] = {}
     for group in groups:
         metric = headline(group)
-        for name, metrics in cast(
-            "Mapping[str, Mapping[str, object]]", group.first.summary.get("baselines", {})
-        ).items():
-            parts = metrics.get(metric)
+        for name, row in group.first.baselines.items():
+            parts = cast("Mapping[str, object]", row["utility"]).get(metric)
             if isinstance(parts, dict):
                 value, interval = parts.get("own_persona", parts.get("tuned")), parts.get("ci95")
                 if isinstance(value, int | float):

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from server.releases import ReleaseError, read_rounds
 from server.round_record import RoundRecord
 from simulations.run.by_round import RoundUtility, read_rounds_utility
-from simulations.run.directory import RunFiles
+from simulations.run.directory import AUDIT_FILE, BASELINES_FILE, RunFiles
 from simulations.sweeps.directory import is_sweep, read_sweep_record, swept_runs
 
-AUDIT_FILE = "audit.json"
 Json = Mapping[str, object]
 _SEEDS = ("federation.seed", "adapter.seed", "data.seed", "evaluation.seed", "rlhi.seed", "attack.seed")
 
@@ -35,6 +34,7 @@ class FinishedRun:
         config_text: `config.toml` as it stands.
         rounds, rounds_utility: a record a round; the second where it was asked for.
         audits: of `audit.json`, as they stand there.
+        baselines: rows of `baselines.json` by name, but for the run's own.
     """
 
     path: Path
@@ -45,6 +45,7 @@ class FinishedRun:
     rounds: tuple[RoundRecord, ...]
     rounds_utility: tuple[RoundUtility, ...]
     audits: tuple[Json, ...]
+    baselines: Mapping[str, Json]
 
     def utility(self, metric: str, column: str) -> float | None:
         """A figure of `summary.json`; None where it was not measured."""
@@ -182,6 +183,7 @@ def read_finished(path: Path) -> FinishedRun:
         rounds=read_rounds(path),
         rounds_utility=rounds_utility,
         audits=_read_audits(path / AUDIT_FILE),
+        baselines=_read_baselines(path / BASELINES_FILE),
     )
 
 
@@ -212,3 +214,13 @@ def _read_audits(file: Path) -> tuple[Json, ...]:
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
         raise ReleaseError(f"{file} is damaged: audit the run again")
     return tuple(results)
+
+
+def _read_baselines(file: Path) -> dict[str, Json]:
+    if not file.exists():
+        return {}
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+        return {str(name): {**row, "utility": dict(row["utility"])} for name, row in rows.items() if name != "ours"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ReleaseError(f"{file} is damaged: remove it, and measure the rows again") from None

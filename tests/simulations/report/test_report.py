@@ -139,7 +139,8 @@ def test_what_was_not_measured_is_said_to_be_missing(tmp_path: Path) -> None:
 
     assert "Win rate by round" not in tables(page)
     assert "Win rates by round: run with --set evaluation.by-round=40." in page
-    assert "Audits: no run holds an audit.json." in page
+    assert "Audits: attack a run with `tacit-sim audit RUN`." in page
+    assert "tacit-sim baselines RUN" in page
     assert "Nothing: no noise is added" in page
 
 
@@ -155,9 +156,8 @@ def test_hostile_names_and_replies_are_text(tmp_path: Path) -> None:
     evil = tmp_path / EVIL.replace("/", "-")
     make_run(evil, wins=np.ones(6), example=EVIL, command=f"tacit-sim run {EVIL}", epsilon=2.0)
     add_audit(evil, name=EVIL, observer=EVIL, verdict="violated", figures={EVIL: EVIL})
-    summary = json.loads((evil / "summary.json").read_text())
-    summary["baselines"] = {EVIL: {"win_rate_greedy": {"own_persona": 0.7, "ci95": [0.6, 0.8]}}}
-    (evil / "summary.json").write_text(json.dumps(summary))
+    row = {"about": EVIL, "utility": {"win_rate_greedy": {"own_persona": 0.7, "ci95": [0.6, 0.8]}}}
+    (evil / "baselines.json").write_text(json.dumps({"rows": {EVIL: row, "ours": row}}))
     page = _write([evil], tmp_path / "out")
 
     _check_tree(page)
@@ -186,6 +186,10 @@ def test_what_is_no_run_is_explained(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", wins=np.ones(6))
     (run / "audit.json").write_text("{}")
     with pytest.raises(ReleaseError, match=r"audit\.json is damaged: audit the run again"):
+        read_source(run)
+    (run / "audit.json").unlink()
+    (run / "baselines.json").write_text('{"rows": []}')
+    with pytest.raises(ReleaseError, match=r"baselines\.json is damaged"):
         read_source(run)
     with pytest.raises(ConfigError, match="name two runs or two sweeps"):
         write_report([run], tmp_path / "out", comparing=True)

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from server.ledger import LEDGER_FILE
+from simulations.cli import app
 from simulations.report.sources import read_source
 from simulations.report.writing import write_report
 from simulations.run.by_round import read_rounds_utility
@@ -131,3 +133,35 @@ def test_a_sweep_runs_on_a_ray_cluster(tmp_path: Path) -> None:
     assert sorted(ended) == ["rank-1, seed 0", "rank-2, seed 0"]
     ranks = [group.first.config["adapter.rank"] for group in read_source(tmp_path / "runs").groups]
     assert ranks == [1, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_sweep_is_audited_and_reported_by_one_command_that_goes_on(tmp_path: Path) -> None:
+    file, directory = tmp_path / "private.toml", tmp_path / "runs"
+    file.write_text(
+        """
+seeds = 1
+[base]
+preset = "smoke"
+set = { "data.users" = 20, "federation.cohort-size" = 8, "privacy.delta" = 1e-3, "evaluation.users" = 4 }
+[grid]
+"run.epsilon" = [inf, 4]
+""",
+        encoding="utf-8",
+    )
+    command = ["sweep", str(file), "--out", str(directory), "--audits", "canaries", "--report", "--processes", "2"]
+
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    (private,) = (path for path in directory.glob("*4-0"))
+    before = (private / "audit.json").read_text()
+    again = CliRunner().invoke(app, command)
+
+    (result, *_) = json.loads(before)["results"]
+    assert (result["name"], result["verdict"]) == ("canaries", "holds")
+    assert again.exit_code == 0, again.output
+    assert (private / "audit.json").read_text() == before
+    assert "canaries: finished before" in " ".join(again.output.split())
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert '<section id="audits">' in page

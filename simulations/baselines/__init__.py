@@ -1,0 +1,1 @@
+"""What a federation is to be compared with: nobody trains, everyone trains alone, or somebody has all the pairs."""
