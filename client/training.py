@@ -48,6 +48,7 @@ __all__ = [
     "PreparedPair",
     "TrainingConfig",
     "TrainingError",
+    "packed_losses",
     "prepare_pairs",
     "take_plain_step",
     "take_private_step",
@@ -267,7 +268,7 @@ def take_plain_step(
 ) -> PersonaDpoLoss:
     """Leaves the gradient of the mean loss over pairs in `.grad`."""
     losses = []
-    for loss in _losses(adapted, pairs, config, meter):
+    for _, loss in packed_losses(adapted, pairs, config, meter):
         if not bool(torch.isfinite(loss.total).all()):
             raise NonFiniteTrainingError("the loss is not finite")
         (loss.total.sum() / len(pairs)).backward()  # type: ignore[no-untyped-call]
@@ -288,7 +289,7 @@ def take_private_step(
     """One DP-SGD step on the pairs drawn, of which there may be none: the noise is added all the same."""
     losses = []
     with step.collecting():
-        for loss in _losses(adapted, pairs, config, meter):
+        for _, loss in packed_losses(adapted, pairs, config, meter):
             loss.total.sum().backward()  # type: ignore[no-untyped-call]
             step.clip_and_accumulate(len(loss.total))
             losses.append(loss)
@@ -296,10 +297,13 @@ def take_private_step(
     return _detached(losses) if losses else None
 
 
-def _losses(
+def packed_losses(
     adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: TrainingConfig, meter: CostMeter
-) -> Iterator[PersonaDpoLoss]:
-    """Losses of pairs, a packed batch at a time; each must be taken backward before the next is asked for."""
+) -> Iterator[tuple[list[int], PersonaDpoLoss]]:
+    """Losses of pairs, a packed batch at a time, with the places of its pairs.
+
+    To save memory, each is taken backward before the next is asked for.
+    """
     for indices in batches_by_length(
         [pair.encoded for pair in pairs],
         pairs_per_batch=config.pairs_per_pass,
@@ -311,7 +315,7 @@ def _losses(
         with torch.enable_grad():
             policy = packed_log_probabilities(adapted.language_model, batch)
             reference = reference_of(part, device=policy.chosen.device)
-            yield persona_dpo_loss(
+            loss = persona_dpo_loss(
                 policy,
                 reference,
                 batch.chosen_tokens,
@@ -319,6 +323,7 @@ def _losses(
                 nll_weight=config.nll_weight,
                 preference_weight=1.0 if config.objective == "dpo" else 0.0,
             )
+            yield indices, loss
 
 
 def _detached(losses: Sequence[PersonaDpoLoss]) -> PersonaDpoLoss:
