@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,8 @@ from client.prepared_pairs import (
     PairCache,
     PairLimits,
     PreparedPair,
+    ReferencePass,
+    forward_pairs,
     prepare_pairs,
     reference_of,
 )
@@ -41,6 +43,7 @@ from shared.privacy.noise import NoiseSource
 
 __all__ = [
     "LocalUpdate",
+    "ModelPasses",
     "NoPairsError",
     "NonFiniteTrainingError",
     "PairCache",
@@ -162,6 +165,19 @@ class LocalUpdate:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelPasses:
+    """How a device's passes through the model are run: by itself, or, where a simulation has many, in common ones.
+
+    Attributes:
+        reference: see `client.prepared_pairs.forward_pairs`.
+        step: see `take_plain_step`.
+    """
+
+    reference: ReferencePass
+    step: Callable[[AdaptedModel, Sequence[PreparedPair], TrainingConfig, CostMeter], PersonaDpoLoss]
+
+
 def train_locally(
     adapted: AdaptedModel,
     start: NDArray[np.float32],
@@ -174,6 +190,7 @@ def train_locally(
     round_number: int = 1,
     rank: int | None = None,
     personal: NDArray[np.float32] | None = None,
+    passes: ModelPasses | None = None,
 ) -> LocalUpdate:
     """Trains the adapter from `start` on one device's pairs and returns the difference.
 
@@ -189,6 +206,7 @@ def train_locally(
         round_number: decides which factors are trained, where a method's rounds differ.
         rank: of the device, where it is smaller than the adapter's.
         personal: the factors that stay on the device, where a method has them; None begins them anew.
+        passes: runs the model's passes without `pair_privacy`; None is alone.
 
     Raises:
         NoPairsError: no pairs, and no `pair_privacy`.
@@ -211,7 +229,8 @@ def train_locally(
         check_pair_gradients(adapted)
     begun = adapted.read()
     parameters = [*adapted.shared_parameters(), *adapted.personal_parameters()]
-    prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter)
+    run = passes or ModelPasses(reference=forward_pairs, step=take_plain_step)
+    prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter, reference_pass=run.reference)
     if private is None:
         _check_reference(prepared)
     optimizer = _optimizer(parameters, config)
@@ -219,7 +238,7 @@ def train_locally(
     try:
         if private is None:
             for batch in _batches(len(prepared), config, generator):
-                loss = take_plain_step(adapted, [prepared[index] for index in batch], config, meter)
+                loss = run.step(adapted, [prepared[index] for index in batch], config, meter)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 first = first or loss

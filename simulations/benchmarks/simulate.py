@@ -47,21 +47,25 @@ class Case:
     """Attributes:
     engine: whose.
     processes: that train; 0 is this one (of pfl, one of its own).
+    together: devices that share passes, of inline in process.
     """
 
     engine: Engine
     processes: int
+    together: int = 1
 
     @property
     def name(self) -> str:
         """As it stands in the results."""
         if self.processes == 0:
-            return f"{self.engine}, in process"
+            shared = f", {self.together} devices together" if self.together > 1 else ""
+            return f"{self.engine}, in process{shared}"
         return f"{self.engine}, {self.processes} process{'es' if self.processes > 1 else ''}"
 
 
 CASES = (
     Case(engine="inline", processes=0),
+    Case(engine="inline", processes=0, together=20),
     Case(engine="pfl", processes=1),
     Case(engine="inline", processes=2),
     Case(engine="pfl", processes=2),
@@ -70,6 +74,8 @@ CASES = (
 # (ours, theirs): on as many cores.
 _COMPARED = (
     ("inline, in process", "pfl, 1 process"),
+    ("inline, in process, 20 devices together", "pfl, 1 process"),
+    ("inline, in process, 20 devices together", "inline, in process"),
     ("inline, 2 processes", "pfl, 2 processes"),
     ("inline, 2 processes", "ray, 2 processes"),
     ("inline, 2 processes", "inline, in process"),
@@ -181,7 +187,10 @@ def _run(case: Case, plan: FederationPlan, population: Population) -> _Ran:
         if case.engine == "ray":
             run_ray(plan, population, directory=directory, processes=case.processes, observe=records.append)
         else:
-            run_inline(plan, population, directory=directory, processes=case.processes, observe=records.append)
+            run_inline(
+                plan, population, directory=directory, processes=case.processes, together=case.together,
+                observe=records.append,
+            )  # fmt: skip
         whole = time.perf_counter() - began
         last = read_checkpoint(directory)
     if any(record.replies != plan.cohort_size for record in records):
@@ -208,6 +217,7 @@ def _result(case: Case, plan: FederationPlan, runs: Sequence[_Ran], first: NDArr
         "case": case.name,
         "engine": case.engine,
         "processes": case.processes,
+        "together": case.together,
         "updates_per_second": _rate(plan, runs),
         "round_seconds": [list(ran.round_seconds) for ran in runs],
         # Whatever is not a steady round: processes, imports, models, the first round's extra, the release.

@@ -41,7 +41,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     sizes = np.array([1.0, 2, 4, 8, 16, 32])
     covered = 0
     for _ in range(400):
-        found = fit_exponent(sizes, sizes**0.5 * np.exp(0.1 * random.standard_normal(6)))
+        found = fit_exponent(sizes.tolist(), (sizes**0.5 * np.exp(0.1 * random.standard_normal(6))).tolist())
         covered += found.low <= 0.5 <= found.high
     assert 0.92 < covered / 400 < 0.98
 

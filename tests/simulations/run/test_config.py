@@ -116,3 +116,11 @@ def test_a_schedule_that_cannot_be_kept_is_refused_before_anything_is_trained() 
 
     with pytest.raises(ConfigError, match="need 120 devices, and there are 50"):
         made.plan_for(EmbeddedPopulation(seed=0, users=50, pairs_per_user=1))
+
+
+def test_devices_share_passes_with_the_inline_engine_alone() -> None:
+    assert RunConfig.from_flat({"run.batched-clients": 16}).run.batched_clients == 16
+    with pytest.raises(ConfigError, match=r"run\.batched-clients: goes with the engine inline"):
+        RunConfig.from_flat({"run.batched-clients": 16, "run.engine": "ray"})
+    with pytest.raises(ConfigError, match=r"run\.batched-clients: must be at least 1"):
+        RunConfig.from_flat({"run.batched-clients": -1})
