@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY = PASSIVE
 export TOKENIZERS_PARALLELISM = false
 export FLWR_TELEMETRY_ENABLED = 0
 
-.PHONY: demo test test-slow setup lint clean
+.PHONY: demo test test-slow setup bench-peers lint clean
 demo: setup
 	@$(BIN)/tacit-sim run --preset demo --out runs/demo --overwrite
 
@@ -28,6 +28,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing Tacit into $(VENV) (PyTorch is large: a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[sim,bench,dev]'
 	@touch $(STAMP)
+
+# What `tacit-sim bench simulate` compares with, beside what setup brings. pfl asks for an older dp-accounting than Tacit's,
+# which what is measured does not use.
+bench-peers: setup
+	@$(BIN)/python -m pip install --quiet --no-deps pfl==0.6.0 prv-accountant==0.2.0
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from flwr.clientapp import ClientApp
 
 from client.device import DeclinedError, Device, DeviceError, device_number, open_installed_device
 from client.packing import UnsupportedArchitectureError
-from client.training import NonFiniteTrainingError, PairCache
+from client.training import ModelPasses, NonFiniteTrainingError, PairCache
 from client.update import answer
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.adapter_spec import AdapterConfig, AdapterError
@@ -42,8 +42,12 @@ class WrongModelError(RuntimeError):
     """The device's base model or adapter is not the server's."""
 
 
-def build_client_app(open_device: Callable[[Context], Device]) -> ClientApp:
-    """A ClientApp over whatever `open_device` finds for a context. It is called once for each request to train."""
+def build_client_app(open_device: Callable[[Context], Device], *, passes: ModelPasses | None = None) -> ClientApp:
+    """A ClientApp over whatever `open_device` finds for a context. It is called once for each request to train.
+
+    Args:
+        passes: see `client.training.train_locally`.
+    """
     built = ClientApp()
 
     @built.query("roll_call")
@@ -52,7 +56,7 @@ def build_client_app(open_device: Callable[[Context], Device]) -> ClientApp:
 
     @built.train()
     def train(message: Message, context: Context) -> Message:
-        return Message(_reply(message, context, open_device).to_record(), reply_to=message)
+        return Message(_reply(message, context, open_device, passes).to_record(), reply_to=message)
 
     @built.query("secure_aggregation")
     def secure_aggregation(message: Message, context: Context) -> Message:
@@ -81,7 +85,9 @@ def _stage_reply(message: Message, context: Context, open_device: Callable[[Cont
         return StageReply(status="failed", request_digest=digest)
 
 
-def _reply(message: Message, context: Context, open_device: Callable[[Context], Device]) -> TrainReply:
+def _reply(
+    message: Message, context: Context, open_device: Callable[[Context], Device], passes: ModelPasses | None
+) -> TrainReply:
     digest = ""
     try:
         request = TrainRequest.from_record(message.content)
@@ -97,7 +103,8 @@ def _reply(message: Message, context: Context, open_device: Callable[[Context], 
         if said_before is not None:
             return said_before
         _keep_shared(request, device)
-        reply = answer(request, device=device, adapted=adapted, cache=_pair_cache(context.node_id))
+        cache = _pair_cache(context.node_id)
+        reply = answer(request, device=device, adapted=adapted, cache=cache, passes=passes)
         return gate.keep(request, reply)
     except DeclinedError as error:
         _LOG.warning("this device declines a request: %s", error)

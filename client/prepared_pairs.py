@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -58,6 +59,14 @@ class CostMeter:
         self.tokens += tokens
 
 
+class ReferencePass(Protocol):
+    """What `forward_pairs` does."""
+
+    def __call__(
+        self, adapted: AdaptedModel, pairs: Sequence[EncodedPair], limits: PairLimits, *, meter: CostMeter
+    ) -> PairLogProbabilities: ...
+
+
 _Key = tuple[PreferencePair, int, int, str]
 
 
@@ -105,8 +114,12 @@ def prepare_pairs(
     *,
     meter: CostMeter,
     cache: PairCache | None = None,
+    reference_pass: ReferencePass | None = None,
 ) -> list[PreparedPair]:
     """Tokenises pairs and runs the reference model (adapter off) on those that the cache does not know.
+
+    Args:
+        reference_pass: runs it in the place of `forward_pairs`.
 
     Raises:
         UnsupportedArchitectureError, ChatTemplateError: see `client.packing_check` and `shared.chat_format`.
@@ -129,7 +142,7 @@ def prepare_pairs(
             )
     with adapted.disabled():
         check_architecture(adapted.language_model)
-        reference = forward_pairs(adapted, list(new.values()), limits, meter=meter)
+        reference = (reference_pass or forward_pairs)(adapted, list(new.values()), limits, meter=meter)
     for place, (index, encoded) in enumerate(new.items()):
         known[index] = PreparedPair(
             encoded=encoded,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,8 @@ from client.prepared_pairs import (
     PairCache,
     PairLimits,
     PreparedPair,
+    ReferencePass,
+    forward_pairs,
     prepare_pairs,
     reference_of,
 )
@@ -41,6 +43,7 @@ from shared.privacy.noise import NoiseSource
 
 __all__ = [
     "LocalUpdate",
+    "ModelPasses",
     "NoPairsError",
     "NonFiniteTrainingError",
     "PairCache",
@@ -48,6 +51,7 @@ __all__ = [
     "PreparedPair",
     "TrainingConfig",
     "TrainingError",
+    "packed_losses",
     "prepare_pairs",
     "take_plain_step",
     "take_private_step",
@@ -161,6 +165,19 @@ class LocalUpdate:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelPasses:
+    """How a device's passes through the model are run: by itself, or, where a simulation has many, in common ones.
+
+    Attributes:
+        reference: see `client.prepared_pairs.forward_pairs`.
+        step: see `take_plain_step`.
+    """
+
+    reference: ReferencePass
+    step: Callable[[AdaptedModel, Sequence[PreparedPair], TrainingConfig, CostMeter], PersonaDpoLoss]
+
+
 def train_locally(
     adapted: AdaptedModel,
     start: NDArray[np.float32],
@@ -173,6 +190,7 @@ def train_locally(
     round_number: int = 1,
     rank: int | None = None,
     personal: NDArray[np.float32] | None = None,
+    passes: ModelPasses | None = None,
 ) -> LocalUpdate:
     """Trains the adapter from `start` on one device's pairs and returns the difference.
 
@@ -188,6 +206,7 @@ def train_locally(
         round_number: decides which factors are trained, where a method's rounds differ.
         rank: of the device, where it is smaller than the adapter's.
         personal: the factors that stay on the device, where a method has them; None begins them anew.
+        passes: runs the model's passes without `pair_privacy`; None is alone.
 
     Raises:
         NoPairsError: no pairs, and no `pair_privacy`.
@@ -210,7 +229,8 @@ def train_locally(
         check_pair_gradients(adapted)
     begun = adapted.read()
     parameters = [*adapted.shared_parameters(), *adapted.personal_parameters()]
-    prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter)
+    run = passes or ModelPasses(reference=forward_pairs, step=take_plain_step)
+    prepared = prepare_pairs(adapted, pairs, config.limits(), cache=cache, meter=meter, reference_pass=run.reference)
     if private is None:
         _check_reference(prepared)
     optimizer = _optimizer(parameters, config)
@@ -218,7 +238,7 @@ def train_locally(
     try:
         if private is None:
             for batch in _batches(len(prepared), config, generator):
-                loss = take_plain_step(adapted, [prepared[index] for index in batch], config, meter)
+                loss = run.step(adapted, [prepared[index] for index in batch], config, meter)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 first = first or loss
@@ -267,7 +287,7 @@ def take_plain_step(
 ) -> PersonaDpoLoss:
     """Leaves the gradient of the mean loss over pairs in `.grad`."""
     losses = []
-    for loss in _losses(adapted, pairs, config, meter):
+    for _, loss in packed_losses(adapted, pairs, config, meter):
         if not bool(torch.isfinite(loss.total).all()):
             raise NonFiniteTrainingError("the loss is not finite")
         (loss.total.sum() / len(pairs)).backward()  # type: ignore[no-untyped-call]
@@ -288,7 +308,7 @@ def take_private_step(
     """One DP-SGD step on the pairs drawn, of which there may be none: the noise is added all the same."""
     losses = []
     with step.collecting():
-        for loss in _losses(adapted, pairs, config, meter):
+        for _, loss in packed_losses(adapted, pairs, config, meter):
             loss.total.sum().backward()  # type: ignore[no-untyped-call]
             step.clip_and_accumulate(len(loss.total))
             losses.append(loss)
@@ -296,10 +316,13 @@ def take_private_step(
     return _detached(losses) if losses else None
 
 
-def _losses(
+def packed_losses(
     adapted: AdaptedModel, pairs: Sequence[PreparedPair], config: TrainingConfig, meter: CostMeter
-) -> Iterator[PersonaDpoLoss]:
-    """Losses of pairs, a packed batch at a time; each must be taken backward before the next is asked for."""
+) -> Iterator[tuple[list[int], PersonaDpoLoss]]:
+    """Losses of pairs, a packed batch at a time, with the places of its pairs.
+
+    To save memory, each is taken backward before the next is asked for.
+    """
     for indices in batches_by_length(
         [pair.encoded for pair in pairs],
         pairs_per_batch=config.pairs_per_pass,
@@ -311,7 +334,7 @@ def _losses(
         with torch.enable_grad():
             policy = packed_log_probabilities(adapted.language_model, batch)
             reference = reference_of(part, device=policy.chosen.device)
-            yield persona_dpo_loss(
+            loss = persona_dpo_loss(
                 policy,
                 reference,
                 batch.chosen_tokens,
@@ -319,6 +342,7 @@ def _losses(
                 nll_weight=config.nll_weight,
                 preference_weight=1.0 if config.objective == "dpo" else 0.0,
             )
+            yield indices, loss
 
 
 def _detached(losses: Sequence[PersonaDpoLoss]) -> PersonaDpoLoss:

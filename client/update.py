@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from client.device import Device, DeviceError
 from client.online_rewards import refresh_reward_pairs
 from client.packing import EncodedPair, encode_pair
-from client.training import LocalUpdate, NoPairsError, PairCache, PairPrivacy, TrainingConfig, train_locally
+from client.training import (
+    LocalUpdate,
+    ModelPasses,
+    NoPairsError,
+    PairCache,
+    PairPrivacy,
+    TrainingConfig,
+    train_locally,
+)
 from shared.adapter import AdaptedModel
 from shared.conversation import PreferencePair
 from shared.messages import PublicMetrics, TrainReply, TrainRequest
@@ -39,12 +47,20 @@ def training_config(plan: FederationPlan) -> TrainingConfig:
 
 
 def answer(
-    request: TrainRequest, *, device: Device, adapted: AdaptedModel, cache: PairCache | None = None
+    request: TrainRequest,
+    *,
+    device: Device,
+    adapted: AdaptedModel,
+    cache: PairCache | None = None,
+    passes: ModelPasses | None = None,
 ) -> TrainReply:
     """The reply to a request whose plan and model have been checked.
 
     In a private run whether and how a device replies shows nothing of its data: pairs that cannot be read, tokenised or
     trained on count as absent, and without any the update is noise alone, or zero where the noise is added to the sum.
+
+    Args:
+        passes: see `train_locally`.
 
     Raises:
         DeviceError, TrainingError, NonFiniteUpdateError: see there; the caller turns them into codes.
@@ -55,7 +71,7 @@ def answer(
         vector = (
             _train_with_private_pairs(request, config, device, adapted, cache)
             if config.pair_privacy is not None
-            else _train_as_one_of_many(request, config, device, adapted, cache)
+            else _train_as_one_of_many(request, config, device, adapted, cache, passes)
         )
         return private_reply(request, vector, device=device)
     pairs = _made_anew(request, adapted, _pairs_of(device, cache))
@@ -68,7 +84,15 @@ def answer(
     not_drawn = AesCtrNoise(bytes(32))
     try:
         update = _train(
-            request, device, adapted, pairs, config, noise=not_drawn, seed=request.training_seed, cache=cache
+            request,
+            device,
+            adapted,
+            pairs,
+            config,
+            noise=not_drawn,
+            seed=request.training_seed,
+            cache=cache,
+            passes=passes,
         )
     except NoPairsError:
         return TrainReply(status="no-pairs", request_digest=digest)
@@ -104,6 +128,7 @@ def _train(
     noise: NoiseSource,
     seed: int,
     cache: PairCache | None,
+    passes: ModelPasses | None = None,
 ) -> LocalUpdate:
     """Trains from the request's state, in its round, with the device's rank; what is personal is kept here."""
     keeps = bool(adapted.spec.config.federation.personal)
@@ -119,6 +144,7 @@ def _train(
         round_number=request.round_number,
         rank=adapted.spec.config.rank_of(request.device),
         personal=before,
+        passes=passes,
     )
     if keeps:
         device.personal().keep(request, update.personal)
@@ -126,7 +152,12 @@ def _train(
 
 
 def _train_as_one_of_many(
-    request: TrainRequest, config: TrainingConfig, device: Device, adapted: AdaptedModel, cache: PairCache | None
+    request: TrainRequest,
+    config: TrainingConfig,
+    device: Device,
+    adapted: AdaptedModel,
+    cache: PairCache | None,
+    passes: ModelPasses | None,
 ) -> NDArray[np.float32]:
     """The update of a run that protects users in their cohort's sum: zero where there is nothing to say.
 
@@ -141,7 +172,9 @@ def _train_as_one_of_many(
     seed = int(request.digest()[:12], 16)
     try:
         noise = AesCtrNoise(bytes(32))
-        return _train(request, device, adapted, pairs, config, noise=noise, seed=seed, cache=cache).vector
+        return _train(
+            request, device, adapted, pairs, config, noise=noise, seed=seed, cache=cache, passes=passes
+        ).vector
     except Exception as error:
         _LOG.warning("training on this device's pairs failed (%s): it replies with zeros", type(error).__name__)
         return nothing

@@ -147,8 +147,8 @@ class LanguageModel:
             limit=max_new_tokens,
             temperature=temperature,
             samples=samples,
-            stops=tuple(self._stops()),
-            padding=self._padding_id(),
+            stops=tuple(self.stop_ids()),
+            padding=self.padding_id(),
         )
         for start in range(0, len(order), per_batch):
             batch = order[start : start + per_batch]
@@ -207,8 +207,8 @@ class LanguageModel:
             limit=max_new_tokens,
             temperature=temperature,
             samples=1,
-            stops=tuple(self._stops()),
-            padding=self._padding_id(),
+            stops=tuple(self.stop_ids()),
+            padding=self.padding_id(),
             top_p=top_p,
         )
         draws = uniform_draws(seed, 0, 0, max_new_tokens) if temperature > 0 else None
@@ -319,13 +319,14 @@ class LanguageModel:
         )
         return torch.zeros(len(rows), device=self.device).index_add(0, index[:, 0], scores)
 
-    def _stops(self) -> list[int]:
+    def stop_ids(self) -> list[int]:
         """Token ids that end a reply."""
         own = getattr(self.model.generation_config, "eos_token_id", None)
         named = [int(token) for token in (own if isinstance(own, list) else [own]) if token is not None]
         return sorted({*self.chat.end_of_turn_ids, *named})
 
-    def _padding_id(self) -> int:
+    def padding_id(self) -> int:
+        """A token id that fills what no one reads."""
         for token in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
             if token is not None:
                 return int(token)

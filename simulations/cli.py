@@ -217,13 +217,16 @@ _BENCHMARKS = {
     "aggregate": "aggregate",
     "device": "device",
     "dpo-step": "dpo_step",
-    "federation": "federation",
     "fleet": "fleet",
+    "generate": "generate",
     "import-speed": "import_speed",
+    "memory": "memory",
     "pair-making": "pair_making",
     "privacy": "privacy",
+    "scaling": "scaling",
     "secagg": "secagg",
     "serve": "serve",
+    "simulate": "simulate",
     "vault": "vault",
 }
 
@@ -237,13 +240,26 @@ def bench(
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
     device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
-    dpo-step: the private step against TRL's non-private one. federation: client updates per second, by engine.
+    dpo-step: the private step against TRL's non-private one.
     fleet: how many polling devices one real server bears, and what a round with all of them costs it (some minutes).
+    generate: replies per second, batched against one by one and against transformers' own generate.
     import-speed: what importing a 1 GB export takes, beside json.load.
+    memory: the peak of a device's round, of the server with 10 to 1,000 updates, of a simulation with a million users.
     pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
-    add to a round. secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
-    serve: latency of `tacit serve` against transformers' own generate. vault: conversations written and read, beside
-    plain SQLite with the same schema.
+    add to a round.
+    scaling: how time and memory grow with users, cohort, d and sequence length.
+    secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
+    serve: latency of `tacit serve` against transformers' own generate.
+    simulate: client updates per second of the engines, beside Flower's Ray runtime and Apple's pfl.
+    vault: conversations written and read, beside plain SQLite with the same schema.
+
+    A peer that is not installed is skipped by name.
+
+    Examples:
+
+      tacit-sim bench simulate --json simulate.json
+
+      tacit-sim bench memory
     """
     with explained_here("nothing is left to go on with"):
         if name not in _BENCHMARKS:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from simulations.benchmarks.own_process import measured_alone, resident_bytes
 
 if TYPE_CHECKING:
     from shared.causal_lm import LanguageModel
@@ -48,7 +48,7 @@ def run(
     for shape in shapes:
         found: dict[str, dict[str, float]] = {}
         for part in parts:
-            figures = found[part] = _measure(shape, part)
+            figures = found[part] = measured_alone("simulations.benchmarks.device", shape, part)
             results.append({"model": shape, "part": part, **figures})
             progress(f"{shape}, {part}: {figures['seconds']:.2f} s, peak {figures['peak_bytes'] / 1e9:.2f} GB")
         for part in parts:
@@ -66,13 +66,6 @@ def run(
         reply_tokens=REPLY_TOKENS,
         candidates=CANDIDATES,
     )
-
-
-def _measure(shape: str, part: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "simulations.benchmarks.device", shape, part]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
 
 
 def _print_measured(shape: str, part: str) -> None:
@@ -94,7 +87,7 @@ def _print_measured(shape: str, part: str) -> None:
         model.tokenizer.add_tokens([f"<{number}>" for number in range(known, model.model.config.vocab_size)])
     loaded = time.perf_counter() - began
     seconds = loaded if part == "load" else _WAYS[part](model)
-    print(json.dumps({"seconds": seconds, "peak_bytes": _peak_bytes()}))
+    print(json.dumps({"seconds": seconds, "peak_bytes": resident_bytes("VmHWM")}))
 
 
 def _answer(model: LanguageModel) -> float:
@@ -196,15 +189,6 @@ def _request(index: int) -> tuple[Message, ...]:
 
     request = embedded_requests(index + 1)[index]
     return with_persona(request.prompt, request.persona)
-
-
-def _peak_bytes() -> int:
-    """Of this process, as Linux counts it. Not `ru_maxrss`, which a child inherits from the process before it."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == "VmHWM":
-            return int(value.split()[0]) * 1024
-    raise OSError("/proc/self/status has no VmHWM")
 
 
 _WAYS: dict[str, Callable[[LanguageModel], float]] = {

@@ -12,9 +12,8 @@ memory is measured in a fresh process a case. TRL trains both LoRA factors, as i
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from shared.chat_format import ScoredTokens
 from shared.conversation import Message, PreferencePair, Role
 from shared.language_model import LanguageModel
 from shared.privacy.noise import AesCtrNoise
+from simulations.benchmarks.own_process import measured_alone, resident_bytes
 from simulations.benchmarks.report import make_report
 from simulations.benchmarks.trl_peer import build_peer
 
@@ -313,28 +313,19 @@ def _median_ratio(peer: Sequence[float], ours: Sequence[float]) -> float:
 
 def _measure_memory(case: str, size: StepSize, threads: int) -> int:
     """Bytes by which five steps of a case raise the peak of a fresh process above what it holds before them."""
-    command = [sys.executable, "-m", "simulations.benchmarks.dpo_step", "--memory", case]
-    command += ["--prompt", str(size.prompt), "--threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return int(done.stdout.strip().splitlines()[-1])
+    found = measured_alone(
+        "simulations.benchmarks.dpo_step", "--memory", case, "--prompt", size.prompt, "--threads", threads
+    )
+    return int(found["bytes"])
 
 
 def _print_memory(case: str, prompt: int, threads: int) -> None:
     torch.set_num_threads(threads)
     step = _build(case, StepSize(prompt=prompt))
-    before = _resident_bytes()
+    before = resident_bytes()
     for _ in range(5):
         step()
-    print(_resident_bytes("VmHWM") - before)
-
-
-def _resident_bytes(field: str = "VmRSS") -> int:
-    """What Linux says of this process's memory. Not `ru_maxrss`, which a child inherits from the process before it."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    raise OSError(f"/proc/self/status has no {field}")
+    print(json.dumps({"bytes": resident_bytes("VmHWM") - before}))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,14 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from client.app import build_client_app
 from client.device import Device
+from client.training import ModelPasses
 from server.app import build_server_app
 from server.rounds import Observe
+from shared.flat_config import ConfigError
 from shared.round_plan import FederationPlan
 from shared.run_output import RunOutput
 from simulations.engines.devices import check_population, enrolment_for, open_population
+from simulations.engines.together import COMMON_PASSES, can_train_together, handle_together
 from simulations.engines.wire import Packet, pack, set_message_id, unpack
 from simulations.engines.workers import Handle, WorkerPool
 from simulations.population.protocol import Population
@@ -38,6 +41,7 @@ _RUN_ID = 1
 FIRST_NODE = 2
 # Starting two workers costs some 10 s of imports; a client update costs some 0.25 s.
 _UPDATES_WORTH_WORKERS = 80
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +49,12 @@ class OpenClient:
     """Opens a ClientApp in whatever process: picklable where `open_device` is."""
 
     open_device: Callable[[Context], Device]
+    passes: ModelPasses | None = None
 
     def __call__(self) -> Handle:
         """A handler of serialised messages; what the app raises becomes an error without its text."""
         _identify()
-        app = build_client_app(self.open_device)
+        app = build_client_app(self.open_device, passes=self.passes)
         states: dict[int, RecordDict] = {}
 
         def handle(packet: Packet) -> Packet:
@@ -84,16 +89,19 @@ class InlineGrid(Grid):
         *,
         devices: int,
         pool: WorkerPool | None = None,
+        together: int = 1,
         answered: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         open_client: opens the handler of messages in this process.
         pool: workers to use instead; already started.
+        together: devices that share passes through the model in this process (`simulations.engines.together`).
         answered: called after each reply.
         """
         _identify()
         self._devices = devices
         self._pool = pool
+        self._together = together
         self._answered = answered
         self._handle = open_client() if pool is None else None
         self._numbers = count(1)
@@ -152,8 +160,10 @@ class InlineGrid(Grid):
         if self._pool is not None:
             yield from self._pool.run(packets)
         elif self._handle is not None:
-            for place, packet in enumerate(packets):
-                yield place, self._handle(packet)
+            for start in range(0, len(packets), self._together):
+                part = packets[start : start + self._together]
+                replies = handle_together(self._handle, part) if len(part) > 1 else [self._handle(part[0])]
+                yield from enumerate(replies, start=start)
 
 
 def run_inline(
@@ -163,6 +173,7 @@ def run_inline(
     directory: Path,
     resume: bool = False,
     processes: int | None = None,
+    together: int | None = None,
     observe: Observe | None = None,
     answered: Callable[[], None] = lambda: None,
     tamper: Callable[[Callable[[], Handle]], Callable[[], Handle]] = lambda open_client: open_client,
@@ -171,21 +182,27 @@ def run_inline(
 
     Args:
         processes: workers that train; 0 trains in this process, None decides by the size of the run and the machine.
+        together: devices that share passes through the model, in this process; 1 are none, None decides by the plan
+            and the machine. The adapter is the same to float tolerance.
         observe: called after each round's release.
         answered: called after each device's reply.
         tamper: puts something between server and devices that rewrites messages; what it returns must be picklable.
 
     Raises:
+        ConfigError: the plan's devices cannot share passes, or workers are asked for too.
         What `server.app` says. KeyboardInterrupt: the rounds that were released stand, and can be resumed.
     """
     check_population(plan, population)
     devices = open_population(population, plan, directory=directory)
-    open_client = tamper(OpenClient(open_device=devices))
-    count_of = default_processes(plan) if processes is None else processes
+    share = default_together(plan) if together is None else together
+    if share > 1:
+        _check_together(plan, processes)
+    open_client = tamper(OpenClient(open_device=devices, passes=COMMON_PASSES if share > 1 else None))
+    count_of = 0 if share > 1 else default_processes(plan) if processes is None else processes
     output = RunOutput(directory=str(directory), resume=resume)
     with ExitStack() as stack:
         pool = stack.enter_context(WorkerPool(open_client, processes=count_of)) if count_of > 0 else None
-        grid = InlineGrid(open_client, devices=len(population), pool=pool, answered=answered)
+        grid = InlineGrid(open_client, devices=len(population), pool=pool, together=share, answered=answered)
         context = Context(
             run_id=_RUN_ID,
             node_id=SUPERLINK_NODE_ID,
@@ -199,13 +216,30 @@ def run_inline(
 def default_processes(plan: FederationPlan) -> int:
     """How many workers pay: none for a short run, a single core, or a model that is on an accelerator."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    accelerated = plan.model.device in ("cuda", "mps") or (plan.model.device == "auto" and _has_accelerator())
-    if cores < 2 or accelerated or plan.rounds * plan.cohort_size < _UPDATES_WORTH_WORKERS:
+    if cores < 2 or _is_accelerated(plan) or plan.rounds * plan.cohort_size < _UPDATES_WORTH_WORKERS:
         return 0
     return 2
 
 
-def _has_accelerator() -> bool:
+def default_together(plan: FederationPlan) -> int:
+    """How many devices share passes: none on a CPU, where that gains little (measured), and where they cannot."""
+    on_cuda = plan.model.device == "cuda" or (plan.model.device == "auto" and torch.cuda.is_available())
+    return _TOGETHER if on_cuda and can_train_together(plan) else 1
+
+
+def _check_together(plan: FederationPlan, processes: int | None) -> None:
+    if processes:
+        raise ConfigError("run.batched-clients: devices share passes in one process: leave run.processes out")
+    if not can_train_together(plan):
+        raise ConfigError(
+            "run.batched-clients: these devices cannot share passes: that takes one local step, one rank, no "
+            "pair-level privacy, and no factors that stay on devices; leave it out"
+        )
+
+
+def _is_accelerated(plan: FederationPlan) -> bool:
+    if plan.model.device != "auto":
+        return plan.model.device in ("cuda", "mps")
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 

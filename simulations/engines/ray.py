@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+
 from client.app import build_client_app
 from server.app import build_server_app
 from server.rounds import Observe
@@ -64,6 +67,27 @@ def run_ray(
     devices = open_population(population, plan, directory=directory)
     # Absolute, since the runtime may change the working directory.
     output = RunOutput(directory=str(directory.absolute()), resume=resume)
+    run_apps(
+        build_server_app(
+            observe,
+            run_config=plan.to_run_config() | output.to_run_config(),
+            enrolment=enrolment_for(plan, devices),
+        ),
+        build_client_app(devices),
+        devices=len(population),
+        processes=processes,
+    )
+
+
+def run_apps(server_app: ServerApp, client_app: ClientApp, *, devices: int, processes: int | None = None) -> None:
+    """Runs any two apps over Flower's simulation runtime: the server in this process, the client in actors.
+
+    Args:
+        processes: cores that Ray may use; None is two, or what there is.
+
+    Raises:
+        RayMissingError: and what the server raises.
+    """
     cores = processes if processes else min(2, os.cpu_count() or 1)
     with _quiet_flower():
         try:
@@ -75,13 +99,9 @@ def run_ray(
             _join(address)
         try:
             run_simulation(
-                server_app=build_server_app(
-                    observe,
-                    run_config=plan.to_run_config() | output.to_run_config(),
-                    enrolment=enrolment_for(plan, devices),
-                ),
-                client_app=build_client_app(devices),
-                num_supernodes=len(population),
+                server_app=server_app,
+                client_app=client_app,
+                num_supernodes=devices,
                 backend_config={
                     # Of no account where Ray runs already.
                     "init_args": {"num_cpus": cores, "num_gpus": 0, "include_dashboard": False, **_QUIET},

@@ -116,7 +116,7 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._open_handler), daemon=True)
-        with _quiet_threads():
+        with one_thread_each():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -147,7 +147,8 @@ def _work(pipe: Connection, open_handler: Callable[[], Handle]) -> None:
 
 
 @contextmanager
-def _quiet_threads() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
+    """Processes that are started within it have one thread of PyTorch, which does not spin while it waits."""
     # OpenMP reads these when a process loads it: they must stand before the child starts.
     wanted = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     before = {name: os.environ.get(name) for name in wanted}

@@ -35,7 +35,7 @@ _PRESETS = Path(__file__).parents[1] / "presets"
 _DEVICES = "federation.devices"
 # What a resumed run may have otherwise. Another engine or number of processes gives the same adapter to float tolerance
 # only, so not a private run: its devices would answer one request twice, with the same noise.
-_OF_THIS_MACHINE = ("run.engine", "run.processes", "run.ray-address", "run.memory")
+_OF_THIS_MACHINE = ("run.engine", "run.processes", "run.ray-address", "run.batched-clients", "run.memory")
 # Where the data lies; which data it is, `data.sha256` says.
 _WHEREABOUTS = "data.path"
 
@@ -140,6 +140,8 @@ class RunSettings:
             float tolerance.
         ray_address: HOST:PORT of the head of a Ray cluster that this machine has joined, whose cores then train; None
             starts a Ray for this run alone.
+        batched_clients: devices that share passes through the model, with the engine `inline` in one process; 1 are
+            none. None lets the engine decide: 64 with CUDA, none without. The adapter is the same to float tolerance.
         epsilon: ε per user against everyone that a private run is to keep. Sets user-privacy.noise-multiplier, and
             makes the run one whose users are private, by a schedule; None leaves all of that to be said itself.
         memory: embedded world: a directory in which the base model's replies are kept for other runs with the same
@@ -149,11 +151,19 @@ class RunSettings:
     engine: Engine = "inline"
     processes: int | None = None
     ray_address: str | None = None
+    batched_clients: int | None = None
     epsilon: float | None = None
     memory: str | None = None
 
     def __post_init__(self) -> None:
         require(self.processes is None or self.processes >= 1, "run.processes", "must be at least 1, or absent")
+        batched = self.batched_clients
+        require(batched is None or batched >= 1, "run.batched-clients", "must be at least 1, or absent")
+        require(
+            batched in (None, 1) or self.engine == "inline",
+            "run.batched-clients",
+            f"goes with the engine inline, not {self.engine}",
+        )
         require(self.epsilon is None or self.epsilon > 0, "run.epsilon", "must be above 0, or absent")
         if self.ray_address is not None:
             key = "run.ray-address"

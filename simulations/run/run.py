@@ -175,7 +175,8 @@ def run_federation(
         with unwarned(attack, plan.devices):
             run_inline(
                 plan, poisoned(population, attack), directory=directory, resume=resume, processes=settings.processes,
-                observe=observe, answered=answered, tamper=partial(attacked, attack=attack, plan=plan),
+                together=settings.batched_clients, observe=observe, answered=answered,
+                tamper=partial(attacked, attack=attack, plan=plan),
             )  # fmt: skip
 
 

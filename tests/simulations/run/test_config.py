@@ -129,3 +129,11 @@ def test_no_more_users_are_asked_by_round_than_are_held_out() -> None:
         RunConfig.from_flat({"evaluation.by-round": 65})
     with pytest.raises(ConfigError, match=r"evaluation.by-round: must be 0 or at least 2"):
         RunConfig.from_flat({"evaluation.by-round": 1})
+
+
+def test_devices_share_passes_with_the_inline_engine_alone() -> None:
+    assert RunConfig.from_flat({"run.batched-clients": 16}).run.batched_clients == 16
+    with pytest.raises(ConfigError, match=r"run\.batched-clients: goes with the engine inline"):
+        RunConfig.from_flat({"run.batched-clients": 16, "run.engine": "ray"})
+    with pytest.raises(ConfigError, match=r"run\.batched-clients: must be at least 1"):
+        RunConfig.from_flat({"run.batched-clients": -1})
