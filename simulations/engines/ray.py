@@ -76,17 +76,25 @@ def run_ray(
         build_client_app(devices),
         devices=len(population),
         processes=processes,
+        address=address,
     )
 
 
-def run_apps(server_app: ServerApp, client_app: ClientApp, *, devices: int, processes: int | None = None) -> None:
+def run_apps(
+    server_app: ServerApp,
+    client_app: ClientApp,
+    *,
+    devices: int,
+    processes: int | None = None,
+    address: str | None = None,
+) -> None:
     """Runs any two apps over Flower's simulation runtime: the server in this process, the client in actors.
 
     Args:
-        processes: cores that Ray may use; None is two, or what there is.
+        processes, address: see `run_ray`.
 
     Raises:
-        RayMissingError: and what the server raises.
+        RayMissingError, RayClusterError: and what the server raises.
     """
     cores = processes if processes else min(2, os.cpu_count() or 1)
     with _quiet_flower():
