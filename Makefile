@@ -1,5 +1,5 @@
 # make demo: set up, then run a federation on the embedded world.   make test: set up, then run the tests.
-# make test-slow: those that take more than about ten seconds each.
+# make test-slow: those that take more than about ten seconds each, two files side by side.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -17,7 +17,7 @@ test: setup
 	@$(BIN)/python -m pytest -m 'not slow'
 
 test-slow: setup
-	@$(BIN)/python -m pytest -m slow
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile
 
 setup: $(STAMP)
 
