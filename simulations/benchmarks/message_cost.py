@@ -35,14 +35,19 @@ def ray_message_seconds(population: Population, *, messages: int, processes: int
     Raises:
         RayMissingError: see `simulations.engines.ray`.
     """
+    devices = min(len(population), _NODES)
     found: list[float] = []
     server = ServerApp()
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:  # noqa: ARG001
-        found.append(_timed(grid, sorted(grid.get_node_ids()), messages))
+        deadline = time.monotonic() + _TIMEOUT
+        while len(nodes := sorted(grid.get_node_ids())) < devices:  # they come after the server has started
+            if time.monotonic() > deadline:
+                raise UnansweredError("Flower's runtime has not started its nodes")
+            time.sleep(0.1)
+        found.append(_timed(grid, nodes, messages))
 
-    devices = min(len(population), _NODES)
     run_apps(server, build_client_app(_devices(population)), devices=devices, processes=processes)
     return found[0]
 

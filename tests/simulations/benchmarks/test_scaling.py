@@ -11,10 +11,11 @@ from simulations.benchmarks.scaling import run
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_the_benchmark_fits_an_exponent_to_each_cost(tmp_path: Path) -> None:
     said: list[str] = []
-    sizes = {"d of the server": (1, 2, 3), "tokens": (16, 32, 64), "users": (30, 60, 90)}
+    sizes = {"d of the server": (1, 2, 3), "tokens": (16, 32, 64)}
 
     report = run(tmp_path / "scaling.json", sizes=sizes, progress=said.append)
 
@@ -26,7 +27,7 @@ def test_the_benchmark_fits_an_exponent_to_each_cost(tmp_path: Path) -> None:
     assert results[1]["size"] == 2 * results[0]["size"]  # d is in proportion to the rank
     assert all(one["seconds"] > 0 and one["added_bytes"] > 0 for one in results)
     assert set(report["exponents"]) == set(sizes)  # type: ignore[call-overload]
-    assert len(said) == 9 + 6
+    assert len(said) == 6 + 4
 
 
 def test_an_exponent_is_that_of_the_power_law() -> None:

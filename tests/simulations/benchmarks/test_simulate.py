@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulations.benchmarks import simulate
-from simulations.benchmarks.message_cost import inline_message_seconds
+from simulations.benchmarks.message_cost import inline_message_seconds, ray_message_seconds
 from simulations.benchmarks.pfl_peer import is_installed, run_pfl
 from simulations.benchmarks.simulate import Case, DifferentWorkError, run
 from simulations.engines.inline import run_inline
@@ -72,6 +72,13 @@ def test_devices_that_do_not_answer_are_not_counted() -> None:
 
 def test_a_message_costs_time() -> None:
     assert 0 < inline_message_seconds(FewDevices(), messages=10) < 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_message_costs_time_over_ray_too() -> None:
+    pytest.importorskip("ray", reason="needs tacit[sim]")
+    assert 0 < ray_message_seconds(FewDevices(), messages=10, processes=1) < 60
 
 
 @needs_pfl
