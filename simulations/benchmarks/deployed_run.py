@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from statistics import mean
 
+import httpx
 import tomli_w
 
 from server.releases import read_rounds
 from server.round_record import RoundRecord
-from shared.flat_config import to_tables
+from shared.flat_config import Scalar, to_tables
 from simulations.benchmarks.counting_relay import CountingRelay, Passed
 from simulations.benchmarks.deployed_site import DeployedSite
 from simulations.benchmarks.process_costs import cpu_seconds, descendants_of, name_of, peak_bytes
@@ -31,6 +32,7 @@ _LOOK_SECONDS = 0.2
 _RUN_SECONDS = 1800.0
 _SHOWN = 400  # characters of what a failed command said
 _EPSILON = re.compile(r"ε = ([0-9.]+|∞)")
+_METRIC = re.compile(rf'(?m)^tacit_run_epsilon{{run="{RUN}",unit="user",observer="(server|model)"}} (\S+)$')
 _BOTH = re.compile(r"ε = ([0-9.]+|∞) \(server\), ([0-9.]+|∞) \(models\)")
 
 
@@ -54,7 +56,7 @@ class Measured:
 
 def federate(
     site: DeployedSite,
-    plan: Mapping[str, object],
+    plan: Mapping[str, Scalar],
     *,
     idle_seconds: float,
     progress: Callable[[str], None] = lambda _line: None,
@@ -68,7 +70,7 @@ def federate(
     Raises:
         DeploymentError: the run did not end with all its rounds, or two statements of ε differ.
     """
-    numbers = range(int(str(plan["federation.devices"])))
+    numbers = range(int(plan["federation.devices"]))
     with ExitStack() as stack:
         server = stack.enter_context(site.up())
         relays = [CountingRelay(site.port) for _ in numbers]
@@ -92,25 +94,26 @@ def federate(
         with watch.watching(), site.scripts.started(*arguments, log=log) as train:
             rounds = _followed(site, relays, train, server.pid, [one.pid for one in joined])
             for number, seen in enumerate(rounds[1:], start=1):
-                progress(f"round {number} is released: {seen.budget or 'no budget'}")
+                progress(f"round {number} is released; ε as /metrics shows it: {seen.shown}")
             if train.wait(timeout=_RUN_SECONDS):
                 raise DeploymentError(f"tacit-server train failed: {log.read_text(encoding='utf-8')[-_SHOWN:]}")
+        budget = _budget(site)
         devices = [_memory_of_device(one.pid) for one in joined]
         server_peaks = _memory_of_server(server.pid)
     records = list(read_rounds(site.server / "runs" / RUN))
     if len(records) != plan["federation.rounds"]:
         raise DeploymentError(f"{len(records)} of {plan['federation.rounds']} rounds were released: see {site.place}")
     for number, figures in zip(numbers, devices, strict=True):
-        figures |= _told_by_device(site, number, float(str(plan["privacy.delta"])))
+        figures |= _told_by_device(site, number, float(plan["privacy.delta"]))
     passages = watch.passages()
     return Measured(
         rounds=[
-            _round(record, stage_times(passages, str(record.round_number)), earlier, later)
+            _round(record, stage_times(passages, f"{record.round_number}.{record.attempts}"), earlier, later)
             for record, (earlier, later) in zip(records, pairwise(rounds), strict=True)
         ],
         devices=devices,
         idle=_per_minute(idle, idle_seconds),
-        privacy=_agreed(rounds, log.read_text(encoding="utf-8"), devices),
+        privacy=_agreed(budget, rounds, log.read_text(encoding="utf-8"), devices),
         server_peak_bytes=server_peaks,
         records=records,
     )
@@ -125,7 +128,7 @@ class _Seen:
         passed: of each device.
         device_cpu, server_cpu: seconds of CPU time so far, of each device and of the server.
     load: of the machine, the mean of the last minute.
-    budget: as `tacit-server status` has it.
+    shown: (ε against the server, ε against who sees models), as /metrics has them.
     """
 
     at: float
@@ -133,7 +136,7 @@ class _Seen:
     device_cpu: list[float]
     server_cpu: float
     load: float
-    budget: dict[str, object]
+    shown: tuple[str, str] | None
 
 
 def _followed(
@@ -149,7 +152,7 @@ def _followed(
             device_cpu=[_cpu_of_family(one) for one in joined],
             server_cpu=_cpu_of_family(up),
             load=os.getloadavg()[0],
-            budget=_budget(site) if directory.is_dir() else {},
+            shown=_shown(site) if directory.is_dir() else None,
         )
 
     found = [seen()]
@@ -170,11 +173,18 @@ def _cpu_of_family(process: int) -> float:
     return sum(map(cpu_seconds, [process, *descendants_of(process)]))
 
 
+def _shown(site: DeployedSite) -> tuple[str, str] | None:
+    """ε so far as the running server shows it; None where it shows none."""
+    said = httpx.get(f"http://127.0.0.1:{site.metrics_port}/metrics", timeout=60.0, trust_env=False).text
+    found: dict[str, str] = dict(_METRIC.findall(said))
+    return (found["server"], found["model"]) if found.keys() >= {"server", "model"} else None
+
+
 def _budget(site: DeployedSite) -> dict[str, object]:
-    """What the server's command says of the run's users now."""
+    """What the server's command says of the run's users."""
     (run,) = [one for one in site.status()["runs"] if one["name"] == RUN]  # type: ignore[attr-defined]
     (budget,) = run["budgets"]
-    return {**budget, "released": run["released"]}
+    return dict(budget)
 
 
 def _round(record: RoundRecord, stages: Sequence[StageTimes], earlier: _Seen, later: _Seen) -> dict[str, object]:
@@ -232,23 +242,26 @@ def _told_by_device(site: DeployedSite, number: int, delta: float) -> dict[str, 
     return {"epsilon": found[1], "answers_charged": int(title.split()[0])}
 
 
-def _agreed(rounds: Sequence[_Seen], trained: str, devices: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _agreed(
+    budget: Mapping[str, object], rounds: Sequence[_Seen], trained: str, devices: Sequence[Mapping[str, object]]
+) -> dict[str, object]:
     """Every statement of ε. Raises: DeploymentError: two differ, or one is missing."""
-    by_status = [(str(one.budget["server_so_far"]), str(one.budget["models_so_far"])) for one in rounds[1:]]
+    planned = str(budget["server_planned"]), str(budget["models_planned"])
+    by_status = str(budget["server_so_far"]), str(budget["models_so_far"])
     by_train = [(found[1], found[2]) for found in _BOTH.finditer(trained)]
-    last = rounds[-1].budget
-    planned = str(last["server_planned"]), str(last["models_planned"])
     by_devices = sorted({str(one["epsilon"]) for one in devices})
-    # `status` was asked a moment after a release: what the next request adds may be in it already.
-    if by_train[-1:] != [planned] or by_status[-1] != planned or by_devices != [planned[0]]:
+    if not by_status == planned == rounds[-1].shown or by_train[-1:] != [planned] or by_devices != [planned[0]]:
         raise DeploymentError(
-            f"ε differs: planned {planned}, status {by_status[-1]}, train {by_train[-1:]}, devices {by_devices}"
+            f"ε differs: planned {planned}, status {by_status}, /metrics {rounds[-1].shown}, train {by_train}, "
+            f"devices {by_devices}"
         )
     return {
-        "delta": last["delta"],
+        "delta": budget["delta"],
         "epsilon_server": planned[0],
         "epsilon_model_observer": planned[1],
-        "status_after_each_round": by_status,
+        "status": by_status,
+        # The next round may have been asked for by then.
+        "metrics_after_each_round": [one.shown for one in rounds[1:]],
         "train_printed": by_train,
         "devices": by_devices,
     }

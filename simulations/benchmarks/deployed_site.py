@@ -17,9 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import tomli_w
-
-from shared.flat_config import from_tables, to_tables
+from server.deployment.directory import ServerSettings
 from shared.invite import Invite
 from simulations.engines.loopback import DeploymentError, free_ports
 
@@ -101,6 +99,7 @@ class DeployedSite:
     # The vaults' own, which nobody types again.
     _passphrase: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     _port: int = 0
+    _metrics_port: int = 0
 
     @property
     def server(self) -> Path:
@@ -112,6 +111,11 @@ class DeployedSite:
         """Of the front door."""
         return self._port
 
+    @property
+    def metrics_port(self) -> int:
+        """Of /metrics and /health, on loopback."""
+        return self._metrics_port
+
     def timed(self, what: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Runs a command and adds its seconds to `took`."""
         began = time.perf_counter()
@@ -122,14 +126,14 @@ class DeployedSite:
 
     def make_server(self) -> None:
         """Server, organiser and code list. Raises: DeploymentError."""
-        self._port, metrics = free_ports(2)
+        self._port, self._metrics_port = free_ports(2)
         self.timed(
             "tacit-server init",
             "tacit-server", "init", str(self.server), "--host", "localhost", "--port", str(self._port),
         )  # fmt: skip
-        settings = from_tables(_read_toml(self.server / "server.toml"))
-        settings |= {"server.metrics-port": metrics, "server.listen": "127.0.0.1"}
-        (self.server / "server.toml").write_text(tomli_w.dumps(to_tables(settings)), encoding="utf-8")
+        settings = ServerSettings.from_toml((self.server / "server.toml").read_text(encoding="utf-8"))
+        settings = replace(settings, metrics_port=self._metrics_port, listen="127.0.0.1")
+        (self.server / "server.toml").write_text(settings.to_toml(), encoding="utf-8")
         organiser = self.place / "organiser"
         key = self.timed("tacit-server organiser init", "tacit-server", "organiser", "init", str(organiser)).split()[-1]
         bundle = self.timed("tacit-server bundle", "tacit-server", "bundle").split()[-1]
@@ -236,9 +240,3 @@ class DeployedSite:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DeploymentError(f"{otherwise} (in {self.place})")
             time.sleep(0.1)
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    import tomllib
-
-    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from shared.flat_config import ConfigError
+from shared.flat_config import ConfigError, Scalar
 from shared.round_plan import FederationPlan
 from simulations.benchmarks.deployed_run import federate
 from simulations.benchmarks.deployed_site import DeployedSite, Scripts
@@ -49,7 +49,7 @@ class Size:
     noise_multiplier: float = 3.0
     idle_seconds: float = 60.0
 
-    def plan(self) -> dict[str, object]:
+    def plan(self) -> dict[str, Scalar]:
         """Flat keys of the plan; all else is the default."""
         return {
             "model.device": "cpu",

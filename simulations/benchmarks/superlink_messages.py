@@ -27,7 +27,7 @@ class Passage:
     """One request to one device, and its reply. Times are seconds since 1970, 0 where it did not happen.
 
     Attributes:
-        group: Flower's group id: the round.
+        group: Flower's group id: round and attempt.
         node: Flower's id of the device's node.
         sent: by the server's process.
         fetched: by the device's SuperNode.
@@ -120,7 +120,7 @@ class MessageWatch:
 
 
 def stage_times(passages: Sequence[Passage], group: str) -> list[StageTimes]:
-    """The stages of the round of a group id, in order. Requests to one node come one after the other, a stage each.
+    """The stages of the attempt of a group id, in order. Requests to one node come one after the other, a stage each.
 
     Messages that were never answered count until they were given up.
     """
