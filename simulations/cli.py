@@ -215,6 +215,7 @@ def pretrain_command(
 
 _BENCHMARKS = {
     "aggregate": "aggregate",
+    "deployment": "deployment",
     "device": "device",
     "dpo-step": "dpo_step",
     "fleet": "fleet",
@@ -235,10 +236,18 @@ _BENCHMARKS = {
 def bench(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(_BENCHMARKS)}.")],
     json_path: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    chats: Annotated[
+        Path | None,
+        typer.Option(
+            help="For deployment: RealHumanEval's directory, with conversations.jsonl.gz.", envvar="TACIT_CHATS"
+        ),
+    ] = None,
 ) -> None:
     """Measure speed and memory against a peer, as ratios within one run.
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
+    deployment: a server with TLS, enrolment, masks and user-level DP, and five real devices: where a round's time goes,
+    bytes at the wire, ε as each side states it, memory (needs --chats; ten minutes).
     device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
     dpo-step: the private step against TRL's non-private one.
     fleet: how many polling devices one real server bears, and what a round with all of them costs it (some minutes).
@@ -268,7 +277,14 @@ def bench(
             module = import_module(f"simulations.benchmarks.{_BENCHMARKS[name]}")
         except ModuleNotFoundError as error:
             raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
-        report = module.run(json_path, progress=lambda line: out.print(line, markup=False, highlight=False))
+
+        def say(line: str) -> None:
+            out.print(line, markup=False, highlight=False)
+
+        if name == "deployment":
+            report = module.run(json_path, chats=chats, progress=say)
+        else:
+            report = module.run(json_path, progress=say)
         for label, ratio in report["ratios"].items():
             out.print(f"[bold]{ratio:6.2f}x[/bold]  {label}", highlight=False)
 
