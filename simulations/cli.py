@@ -24,6 +24,7 @@ from simulations.commands.audit import audit
 from simulations.commands.baselines import baselines
 from simulations.commands.data import app as data_app
 from simulations.commands.evaluate import app as evaluate_app
+from simulations.commands.faults import faults
 from simulations.commands.methods import app as methods_app
 from simulations.commands.outside import benchmarks, files
 from simulations.commands.poisoning import poisoning
@@ -52,6 +53,7 @@ app.command()(ablate)
 app.command()(audit)
 app.command()(baselines)
 app.command()(poisoning)
+app.command()(faults)
 app.add_typer(methods_app, name="methods")
 app.add_typer(privacy_app, name="privacy")
 app.command()(plan)
