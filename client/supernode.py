@@ -1,4 +1,4 @@
-"""Flower's SuperNode as a child of this process: with a port and a secret of its own for every start.
+"""Flower's SuperNode below this process: with a port and a secret of its own for every start, and no longer than it.
 
 Any program of this machine may listen on a port that nobody holds, and whoever answers there would speak as the server.
 So a node is asked for tasks only once the listening socket on its port is the child's own; a program that was there
@@ -16,6 +16,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from client import tied_process
 from client.clean_environment import clean_environment
 from client.server_settings import ServerSettings
 from shared.private_files import write_private
@@ -53,7 +54,8 @@ class SuperNode:
         self.address = f"{_LOOPBACK}:{self._port}"
         write_private(place / "secret", [self.secret], synced=False)
         arguments = [
-            command, "--superlink", settings.address, "--host", _LOOPBACK, "--port", str(self._port),
+            sys.executable, "-I", str(Path(tied_process.__file__)), command,
+            "--superlink", settings.address, "--host", _LOOPBACK, "--port", str(self._port),
             "--isolation", "process", "--superexec-auth-secret-file", str(place / "secret"),
             "--node-config", f"device-number={settings.number}",
         ]  # fmt: skip
@@ -72,7 +74,12 @@ class SuperNode:
         }
         with (place / "node.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                arguments, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                arguments,
+                cwd=place,
+                env=environment,
+                stdin=subprocess.PIPE,  # held open for as long as this process lives, and never written to
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def __repr__(self) -> str:
@@ -105,6 +112,8 @@ class SuperNode:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 def supernode_command() -> str:

@@ -92,8 +92,13 @@ class Fleet:
             parent = self._up.pid if self._up is not None else -1
             found = [pid for pid, command in _children(parent).items() if f"processes {victim} " in command]
         else:
-            parent = self._joined[number][1].pid
-            found = [pid for pid, command in _children(parent).items() if "flower-supernode" in command]
+            # Below the process that ends it with `tacit join` (`client.tied_process`).
+            found = [
+                pid
+                for between in _children(self._joined[number][1].pid)
+                for pid, command in _children(between).items()
+                if "flower-supernode" in command
+            ]
         if not found:
             raise DeploymentError(f"there is no {victim} to kill")
         os.kill(found[0], signal.SIGKILL)
