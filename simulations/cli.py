@@ -244,12 +244,15 @@ def bench(
             help="For deployment: RealHumanEval's directory, with conversations.jsonl.gz.", envvar="TACIT_CHATS"
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="For deployment: run what pip installs anew, and time that, too.")
+    ] = False,
 ) -> None:
     """Measure speed and memory against a peer, as ratios within one run.
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
     deployment: a server with TLS, enrolment, masks and user-level DP, and five real devices: where a round's time goes,
-    bytes at the wire, ε as each side states it, memory (needs --chats; ten minutes).
+    bytes at the wire, ε as each side states it, memory, time to a first round (needs --chats; ten minutes).
     device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
     dpo-step: the private step against TRL's non-private one.
     fleet: how many polling devices one real server bears, and what a round with all of them costs it (some minutes).
@@ -284,7 +287,9 @@ def bench(
             out.print(line, markup=False, highlight=False)
 
         if name == "deployment":
-            report = module.run(json_path, chats=chats, progress=say)
+            from simulations.benchmarks.fresh_install import install_fresh
+
+            report = module.run(json_path, chats=chats, install=install_fresh if fresh else None, progress=say)
         else:
             report = module.run(json_path, progress=say)
         for label, ratio in report["ratios"].items():

@@ -44,6 +44,7 @@ class Measured:
     privacy: what was printed, and by whom.
     server_peak_bytes: by process.
     records: as the server has them.
+    first_release: when the first round was released, seconds since 1970.
     """
 
     rounds: list[dict[str, object]]
@@ -52,6 +53,7 @@ class Measured:
     privacy: dict[str, object]
     server_peak_bytes: dict[str, int]
     records: list[RoundRecord]
+    first_release: float
 
 
 def federate(
@@ -116,6 +118,7 @@ def federate(
         privacy=_agreed(budget, rounds, log.read_text(encoding="utf-8"), devices),
         server_peak_bytes=server_peaks,
         records=records,
+        first_release=rounds[1].at,
     )
 
 

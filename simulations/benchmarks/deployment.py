@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,14 +75,15 @@ def run(
     *,
     chats: Path | None = None,
     size: Size | None = None,
-    scripts: Scripts | None = None,
+    install: Callable[[Path], Path] | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, object]:
     """Runs the benchmark, writes it as JSON where a path is given, and returns it.
 
     Args:
         chats: RealHumanEval's directory, with conversations.jsonl.gz.
-        scripts: whose console scripts are run; None is those beside this Python.
+        install: given a new directory, installs Tacit there and returns where its console scripts lie; None takes those
+            beside this Python.
         progress: is told of every step.
 
     Raises:
@@ -94,7 +96,15 @@ def run(
     FederationPlan.from_run_config(size.plan())  # before anything is made for it
     histories = most_talkative(read_conversations(chats), size.devices)
     with tempfile.TemporaryDirectory(prefix="tacit-bench-") as name:  # mode 0700
-        site = DeployedSite(place=Path(name), scripts=scripts or Scripts(directory=Path(sys.executable).parent))
+        began = time.time()
+        directory = Path(sys.executable).parent if install is None else install(Path(name) / "venv")
+        install_seconds = None if install is None else time.time() - began
+        if install_seconds is not None:
+            progress(f"installed in {install_seconds:.0f} s")
+        place = Path(name) / "site"
+        place.mkdir(mode=0o700)
+        site = DeployedSite(place=place, scripts=Scripts(directory=directory, is_isolated=install is not None))
+        began = time.time()
         site.make_server()
         devices = [prepare_device(site, number, chat, size.pairs) for number, chat in enumerate(histories)]
         for number, made in enumerate(devices):
@@ -117,7 +127,12 @@ def run(
         },
         json_path=json_path,
         plan=size.plan(),
-        setup_seconds=setup,
+        # What a person adds, reading and carrying files from one to another, is not in it.
+        first_round={
+            "install_seconds": install_seconds,
+            "from_installed_to_first_round_seconds": found.first_release - began - size.idle_seconds,
+            "steps": setup,
+        },
         idle=found.idle,
         server_peak_bytes=found.server_peak_bytes,
         privacy=found.privacy,

@@ -46,7 +46,11 @@ def test_a_federation_of_real_processes_is_measured_and_both_sides_state_one_eps
     size = Size(devices=4, rounds=1, pairs=1, idle_seconds=4.0)
 
     report = run(
-        tmp_path / "deployment.json", chats=chats(tmp_path / "chats", users=5), size=size, progress=said.append
+        tmp_path / "deployment.json",
+        chats=chats(tmp_path / "chats", users=5),
+        size=size,
+        install=lambda _place: Path(sys.executable).parent,
+        progress=said.append,
     )
 
     assert json.loads((tmp_path / "deployment.json").read_text()) == json.loads(json.dumps(report))
@@ -67,6 +71,10 @@ def test_a_federation_of_real_processes_is_measured_and_both_sides_state_one_eps
     assert privacy["devices"] == [privacy["epsilon_server"]]
     assert float(privacy["epsilon_server"]) > 0
     assert report["server_peak_bytes"].keys() >= {"superlink", "executor", "front-door"}  # type: ignore[attr-defined]
+    first = report["first_round"]
+    assert isinstance(first, dict)
+    assert first["from_installed_to_first_round_seconds"] > one["wall_seconds"]
+    assert {"tacit-server init", "tacit init", "tacit learn (pairs)", "tacit-server enrol"} <= first["steps"].keys()
     # No word of a person's, no path of this machine.
     assert str(tmp_path) not in json.dumps(report)
 
