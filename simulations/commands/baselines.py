@@ -58,14 +58,17 @@ def baselines(
                 shown=shown,
             )
         out.print(rows_view(found))
+        for name, row in found.items():
+            out.print(f"{name}: {row['about']}", style="dim", markup=False, highlight=False)
         write_json(json_path, {"rows": found})
 
 
 def rows_view(rows: Mapping[str, Mapping[str, object]]) -> Table:
     """The rows as a table."""
     table = Table(title="On the users that the run was measured on", title_justify="left")
-    for name in ("", "own persona", "no persona", "another's", "pairs told", "worst tenth", "what"):
-        table.add_column(name, justify="left" if name in ("", "what") else "right")
+    table.add_column("", no_wrap=True)
+    for name in ("own\npersona", "no\npersona", "another's", "pairs told", "worst\ntenth"):
+        table.add_column(name, justify="right")
     for name, row in rows.items():
         utility = cast("Mapping[str, Mapping[str, object]]", row["utility"])
         wins = utility.get("win_rate_greedy", {})
@@ -76,7 +79,6 @@ def rows_view(rows: Mapping[str, Mapping[str, object]]) -> Table:
             _share(wins.get("other_persona")),
             _share(utility.get("pair_accuracy", {}).get("tuned"), utility.get("pair_accuracy", {}).get("ci95")),
             _number(utility.get("style_fit_worst_decile_greedy", {}).get("own_persona")),
-            str(row["about"]),
         )
     return table
 

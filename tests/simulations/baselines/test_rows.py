@@ -13,7 +13,7 @@ from simulations.run.directory import BASELINES_FILE
 
 
 def _run(*arguments: str, status: int = 0) -> Result:
-    shown = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "300"})
+    shown = CliRunner().invoke(app, list(arguments))
     assert shown.exit_code == status, shown.output
     return shown
 
@@ -40,7 +40,8 @@ def test_rows_stand_beside_a_run_and_are_made_once(tmp_path: Path) -> None:
     assert rows["base"]["utility"]["win_rate_greedy"]["own_persona"] == 0.5
     for name in ("local-only", "central-dpo", "central-sft", "feddpo"):
         assert 0 <= rows[name]["utility"]["win_rate_greedy"]["own_persona"] <= 1
-        assert name in shown.output
+        assert f"│ {name} " in shown.output
+        assert f"{name}: {rows[name]['about'][:20]}" in shown.output
     assert json.loads((run / "baselines" / "feddpo" / "summary.json").read_text())["federation"]["method"] == "fedit"
     again = _run("baselines", str(run), "--pairs", "12", "--rates", "1e-2", "--only", "central-sft")
     assert "12 pairs of all who train" in again.output
