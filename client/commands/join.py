@@ -194,6 +194,8 @@ def _take_part(
 
     def waits(reason: str | None) -> None:
         nonlocal why
+        if reason and reason != why and not err.is_terminal:  # in a log, nobody sees the status line
+            err.print(f"begins nothing: {reason}", markup=False, highlight=False, soft_wrap=True)
         why = reason or ""
         show()
 
