@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from shared.flat_config import ConfigError
+from shared.plan_guarantees import planned_guarantees
+from shared.privacy.guarantee import format_epsilon
 from shared.round_plan import FederationPlan
 from simulations.benchmarks.counting_relay import CountingRelay, Passed
 from simulations.benchmarks.deployed_site import DeployedSite, Scripts
 from simulations.benchmarks.deployment import Size, most_talkative, run
 from simulations.benchmarks.process_costs import cpu_seconds, descendants_of, name_of, peak_bytes
 from simulations.benchmarks.superlink_messages import STAGES, Passage, stage_times
-from simulations.engines.loopback import DeploymentError
+from simulations.engines.loopback import PROJECT, DeploymentError
 from simulations.population.embedded.history import history, speaker
 from simulations.population.realhumaneval import CONVERSATIONS_FILE, read_conversations
 
@@ -96,6 +98,17 @@ def test_its_plan_is_one() -> None:
     plan = FederationPlan.from_run_config(Size().plan())
     assert (plan.rounds, plan.cohort_size, plan.devices, plan.privacy_unit) == (3, 5, 5, "user")
     assert plan.least_contributors >= 2
+
+
+def test_what_is_recorded_is_of_this_plan_and_its_sides_agree() -> None:
+    recorded = json.loads((PROJECT / "simulations/benchmarks/recorded/deployment.json").read_text(encoding="utf-8"))
+    assert recorded["plan"] == Size().plan()
+    promised = planned_guarantees(FederationPlan.from_run_config(recorded["plan"])).user
+    assert promised is not None
+    epsilon = format_epsilon(promised.epsilon_server)
+    privacy = recorded["privacy"]
+    assert [privacy["epsilon_server"], *privacy["devices"], privacy["status"][0]] == [epsilon] * 3
+    assert [one["replies"] for one in recorded["results"] if "round" in one] == [5, 5, 5]
 
 
 def test_a_relay_counts_what_passes_and_changes_nothing() -> None:
