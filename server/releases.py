@@ -27,6 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,16 @@ from server.ledger import ChainError, LedgerState, RunLedger
 from server.release_chain import ReleaseChain, release_directories
 from server.round_record import RoundRecord
 from server.whole_files import TEMPORARY_PREFIX, write_whole
-from shared.adapter import AdaptedModel
 from shared.adapter_spec import AdapterSpec
 from shared.flat_config import ConfigError
 from shared.private_files import sync
 from shared.release import ReleaseManifestError
 from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
+
+if TYPE_CHECKING:
+    # PyTorch is for those who run rounds, and not for who asks how they went.
+    from shared.adapter import AdaptedModel
 
 _LOG = logging.getLogger(__name__)
 ROUNDS_FILE, CHECKPOINT_FILE, ADAPTER_DIRECTORY = "rounds.jsonl", "checkpoint.safetensors", "adapter"

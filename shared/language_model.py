@@ -7,15 +7,14 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from shared.causal_lm import LanguageModel, LanguageModelError
+from shared.model_config import PACKAGED_MODEL, ModelConfig
 
 __all__ = [
     "PACKAGED_MODEL",
@@ -29,32 +28,8 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 
-PACKAGED_MODEL = "tacit-tiny"
 # A Flower bundle holds code and no weights: whoever runs one says where they are.
 _PACKAGED_DIRECTORY = Path(os.environ.get("TACIT_TINY_MODEL") or Path(__file__).parent / "tiny_model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Which base model, and how it is held.
-
-    Attributes:
-        name: "tacit-tiny" (packaged), a directory, or a name on the Hugging Face hub.
-        revision: a hub revision; pin it where results must be repeatable.
-        dtype: of the base weights. Log-probabilities and adapters are float32 whatever it is.
-        device: "auto" takes CUDA, then MPS, then the CPU.
-        load_in_4bit: NF4 weights; needs CUDA and the extra `tacit[quantized]`.
-        attention: a model that lacks "sdpa" (Gemma 2) is run with "eager".
-        chat_template: a Jinja template instead of the tokenizer's own.
-    """
-
-    name: str = PACKAGED_MODEL
-    revision: str | None = None
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    load_in_4bit: bool = False
-    attention: Literal["sdpa", "eager"] = "sdpa"
-    chat_template: str | None = None
 
 
 def packaged_directory() -> Path:

@@ -26,7 +26,7 @@ from shared.flat_config import (
     take_values,
     write_fields,
 )
-from shared.language_model import ModelConfig
+from shared.model_config import ModelConfig
 from shared.plan_requirements import check_method
 from shared.plan_terms import (
     PairPrivacyTerms,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -189,3 +191,24 @@ def test_the_organisers_key_and_the_server_do_not_share_a_place(tmp_path: Path) 
 def test_a_runs_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     with pytest.raises(DeploymentError, match="a run's name"):
         ServerDirectory(tmp_path).run(name)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "server.deployment.processes",
+        "server.deployment.executor",
+        "server.deployment.front_door",
+        "server.deployment.up",
+        "server.deployment.overview",
+        "server.commands.training",
+        "server.cli",
+    ],
+)
+def test_what_a_server_is_made_of_loads_no_pytorch(module: str) -> None:
+    """It costs seconds and 300 MB in every process and command; only who runs rounds needs it."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys, {module}; print('torch' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert loaded.stdout.strip() == "False"
