@@ -42,7 +42,7 @@ _POLL_SECONDS = 0.5
 _ASK_SECONDS = 10.0  # a SuperNode on this machine that says nothing for so long has died
 _TASK_SECONDS = 30.0  # the same, of what may be large
 _MOST_TRIES = 3
-_PATIENCE_SECONDS = 90.0
+_PATIENCE_SECONDS = 45.0
 _NO_PART_BYTES = 16  # of an answer that holds no part of a message
 _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 

@@ -27,12 +27,12 @@ def test_a_message_of_which_no_part_comes_is_given_up(monkeypatch: pytest.Monkey
         now[0] = seconds
         patience.intercept(_context(method), lambda _: httpx.Response(200, content=b"x" * size))
 
-    pull(80, 2)
-    pull(85, 1000)  # a part: the wait begins anew
-    pull(170, 2)
-    pull(176, 2, "PushObject")
+    pull(40, 2)
+    pull(43, 1000)  # a part: the wait begins anew
+    pull(85, 2)
+    pull(89, 2, "PushObject")
     with pytest.raises(_StalledError):
-        pull(176, 2)
+        pull(89, 2)
 
 
 class _Ended:
