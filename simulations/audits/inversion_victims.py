@@ -109,6 +109,8 @@ def area_under_curve(scores: NDArray[np.floating], is_there: NDArray[np.bool_]) 
     ranks = (np.bincount(place, weights=ranks) / np.bincount(place))[place] if len(values) < len(scores) else ranks
     positives = int(is_there.sum())
     negatives = len(scores) - positives
+    if not positives or not negatives:
+        return 0.5  # there is nothing to tell apart
     return float((ranks[is_there].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
