@@ -18,7 +18,7 @@ import threading
 from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
-_END_SECONDS = 8.0
+_END_SECONDS = 8.0  # after which a child that does not end is made to; `SuperNode.end` waits a little longer
 
 
 def run(command: list[str]) -> int:
@@ -32,10 +32,9 @@ def run(command: list[str]) -> int:
 
     def end() -> None:
         child.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_END_SECONDS)
-            return
-        child.kill()
+        late = threading.Timer(_END_SECONDS, child.kill)
+        late.daemon = True
+        late.start()
 
     def watch() -> None:
         with suppress(OSError):
@@ -44,7 +43,7 @@ def run(command: list[str]) -> int:
         end()
 
     for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: child.terminate())
+        signal.signal(told, lambda *_: end())
     threading.Thread(target=watch, daemon=True).start()
     return child.wait()
 

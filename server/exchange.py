@@ -122,7 +122,7 @@ def _answered(
     for reply in pull(grid, asked):
         identity = reply.metadata.reply_to_message_id
         index = place.pop(identity, None)
-        if index is None or index not in waiting:
+        if index is None:
             continue
         one = waiting[index]
         one.identities.discard(identity)

@@ -98,3 +98,22 @@ def test_it_ends_when_its_command_does() -> None:
         ended = subprocess.Popen([*_TIED, sys.executable, "-c", f"raise SystemExit({status})"], stdin=subprocess.PIPE)
         assert ended.wait(timeout=20.0) == status
         ended.communicate()
+
+
+def test_who_does_not_end_is_made_to(tmp_path: Path) -> None:
+    """In a process of its own, since what is tested takes over signals."""
+    stubborn = _CHILD.replace("signal.signal(signal.SIGTERM, ended)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    program = f"""
+import sys
+from client import tied_process
+tied_process._END_SECONDS = 0.5
+sys.exit(tied_process.run([sys.executable, "-c", {stubborn!r}, {str(tmp_path)!r}]) != -9)
+"""
+    between = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
+    child = _read(tmp_path / "child")
+
+    between.terminate()
+
+    assert between.wait(timeout=20.0) == 0  # its child was killed
+    assert _gone(child)
+    between.communicate()
