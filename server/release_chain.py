@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.whole_files import TEMPORARY_PREFIX, write_whole
+from server.whole_files import TEMPORARY_PREFIX, whole_directory, write_whole
 from shared.adapter_spec import AdapterSpec
-from shared.private_files import sync
 from shared.release import ADAPTER_FILE, LARGEST_MANIFEST, MANIFEST_FILE, ReleaseManifest, ReleaseManifestError
 from shared.release_payload import ReleasePayload, read_payload, sha256
 from shared.round_plan import FederationPlan
@@ -104,16 +102,9 @@ class ReleaseChain:
         if self._last is not None:
             manifest.check_follows(self._last)
         self._releases.mkdir(exist_ok=True)
-        written = Path(tempfile.mkdtemp(dir=self._releases, prefix=TEMPORARY_PREFIX))
-        try:
-            written.chmod(0o755)
+        with whole_directory(self._place(round_number)) as written:
             write_whole(written / ADAPTER_FILE, content)
             write_whole(written / MANIFEST_FILE, manifest.to_json().encode())
-            written.replace(self._place(round_number))
-        except BaseException:
-            shutil.rmtree(written, ignore_errors=True)
-            raise
-        sync(self._releases)
         self._last = manifest
         for directory in release_directories(self._run_directory):
             if int(directory.name) <= round_number - self._kept:

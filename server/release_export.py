@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,12 @@ from server.model_card import ReleaseFacts, model_card
 from server.release_chain import read_chain, read_release
 from server.releases import ReleaseError, read_checkpoint
 from server.run_summary import read_summary
-from server.whole_files import TEMPORARY_PREFIX
+from server.whole_files import whole_directory
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.flat_config import ConfigError
 from shared.language_model import LanguageModel, load_language_model
 from shared.merging import merge, save_whole
 from shared.plan_guarantees import plan_guarantees, planned_guarantees
-from shared.private_files import sync
 from shared.release import MANIFEST_FILE, ReleaseManifest, ReleaseManifestError
 from shared.round_plan import FederationPlan
 
@@ -108,23 +105,15 @@ def export_release(run_directory: Path, out: Path, *, round_number: int | None =
     adapted.load(found.vector)
     card = model_card(_facts(run_directory, found, begun, adapted, merged=merged))
     out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=TEMPORARY_PREFIX))
-    try:
-        made.chmod(0o755)
+    with whole_directory(out) as made:
         _write(made, found, adapted, plain if merged else None)
         (made / _CARD).write_text(card, encoding="utf-8")
         if found.manifest is not None:
             (made / MANIFEST_FILE).write_text(found.manifest.to_json(), encoding="utf-8")
         for file in made.iterdir():
             file.chmod(0o644)  # for others to read, as its directory is
-            sync(file)
         with suppress(FileNotFoundError):
             out.rmdir()
-        made.replace(out)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    sync(out.parent)
     return out
 
 

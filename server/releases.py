@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,10 +38,9 @@ from server.cohorts import new_cohort_key
 from server.ledger import ChainError, LedgerState, RunLedger
 from server.release_chain import ReleaseChain, release_directories
 from server.round_record import RoundRecord
-from server.whole_files import TEMPORARY_PREFIX, write_whole
+from server.whole_files import TEMPORARY_PREFIX, whole_directory, write_whole
 from shared.adapter_spec import AdapterSpec
 from shared.flat_config import ConfigError
-from shared.private_files import sync
 from shared.release import ReleaseManifestError
 from shared.round_plan import FederationPlan
 from shared.server_identity import ServerKey
@@ -291,19 +289,10 @@ class RunDirectory:
         """
         adapted.load(vector)
         with self._explained("write the adapter to"):
-            made = Path(tempfile.mkdtemp(dir=self.path, prefix=TEMPORARY_PREFIX))
-            try:
-                made.chmod(0o755)
+            with whole_directory(self.adapter) as made:
                 adapted.save(made)
-                for file in made.iterdir():
-                    sync(file)
                 if self.adapter.exists():
                     shutil.rmtree(self.adapter)
-                made.replace(self.adapter)
-            except BaseException:
-                shutil.rmtree(made, ignore_errors=True)
-                raise
-            sync(self.path)
             for name in SECRET_FILES:
                 (self.path / name).unlink(missing_ok=True)
         return self.adapter

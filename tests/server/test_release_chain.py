@@ -124,7 +124,7 @@ def test_a_kill_at_any_write_leaves_no_half_release_and_the_chain_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr("server.release_chain.write_whole", killed)
-        patched.setattr("server.release_chain.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("server.whole_files.shutil.rmtree", lambda *_, **__: None)
         if write == 2:  # both files are there, the name is not
             patched.setattr(Path, "replace", _killed_for_releases(Path.replace))
         with pytest.raises(Killed):

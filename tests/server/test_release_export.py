@@ -223,7 +223,7 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("server.release_export.sync", full)
+    monkeypatch.setattr("server.whole_files.sync", full)
     _export(tmp_path / "run", "--out", tmp_path / "out", status=1)
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 
