@@ -84,25 +84,26 @@ def run_baselines(
 
     Raises:
         ConfigError: no finished run is there, or it has no figures to be compared with.
-        ReleaseError, PreferenceFileError, OSError: as runs raise them.
+        ReleaseError: another process is in it; PreferenceFileError, OSError: as runs raise them.
     """
     files = RunFiles(directory)
     summary = files.read_summary()
     if summary is None or not summary.get("utility"):
         raise ConfigError(f"{directory} holds no finished run with figures: measure one with `tacit-sim run`")
     config = files.read_config()
-    found = read_rows(directory)
     made = _Made(config, directory, budget, shown)
-    for name in names:
-        stands = found.get(name)
-        if stands is not None and stands["budget"] == _plain(budget):
-            continue
-        began = time.perf_counter()
-        utility, about = made.row(name, cast("Mapping[str, object]", summary["utility"]))
-        seconds = time.perf_counter() - began
-        found[name] = {"about": about, "seconds": seconds, "budget": _plain(budget), "utility": utility}
-        write_whole(directory / BASELINES_FILE, (json.dumps({"rows": found}, indent=1) + "\n").encode())
-    return {name: found[name] for name in NAMES if name in found}
+    with files.locked():
+        found = read_rows(directory)
+        for name in names:
+            stands = found.get(name)
+            if stands is not None and stands["budget"] == _plain(budget):
+                continue
+            began = time.perf_counter()
+            utility, about = made.row(name, cast("Mapping[str, object]", summary["utility"]))
+            seconds = time.perf_counter() - began
+            found[name] = {"about": about, "seconds": seconds, "budget": _plain(budget), "utility": utility}
+            write_whole(directory / BASELINES_FILE, (json.dumps({"rows": found}, indent=1) + "\n").encode())
+        return {name: found[name] for name in NAMES if name in found}
 
 
 def read_rows(directory: Path) -> dict[str, dict[str, object]]:
