@@ -100,6 +100,8 @@ def format_epsilon(epsilon: float) -> str:
 
 def format_lower_bound(epsilon: float) -> str:
     """A bound that an audit found, with two decimals, rounded down: it is not rounded in the attacker's favour."""
+    if math.isinf(epsilon):
+        return "∞"
     return f"{math.floor(epsilon * 100 + 1e-9) / 100:.2f}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.privacy.guarantee import format_delta, format_epsilon
+from shared.privacy.guarantee import format_delta, format_epsilon, format_lower_bound
 from simulations.report.drawing import INK, Drawn, below, drawn, label, mark_of, new_figure
 from simulations.report.figure import DataTable, ReportFigure, number, percent
 from simulations.report.sources import Json, RunGroup
@@ -29,7 +29,7 @@ def audits_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
             _text(audit, "unit") or "none",
             _text(audit, "observer"),
             _epsilon(audit, "claim"),
-            _epsilon(audit, "lower_bound"),
+            "" if (bound := _number(audit, "lower_bound")) is None else format_lower_bound(bound),
             _epsilon(audit, "estimate"),
             percent(_number(audit, "confidence")),
             "" if (delta := _number(audit, "delta")) is None or not 0 < delta < 1 else format_delta(delta),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.privacy.guarantee import Guarantee, format_delta, format_epsilon
+from shared.privacy.guarantee import Guarantee, format_delta, format_epsilon, format_lower_bound
 
 _PROJECT = Path(__file__).parents[2]
 _GIVEN = Guarantee(
@@ -30,6 +30,11 @@ _GIVEN = Guarantee(
 def test_epsilon_is_never_rounded_down() -> None:
     shown = [format_epsilon(value) for value in (0.0, 1.0, 1.001, 7.999, 8.01, math.inf)]
     assert shown == ["0.00", "1.00", "1.01", "8.00", "8.01", "∞"]
+
+
+def test_what_an_audit_found_is_never_rounded_up() -> None:
+    shown = [format_lower_bound(value) for value in (0.0, 1.0, 1.009, 7.999, 8.01, math.inf)]
+    assert shown == ["0.00", "1.00", "1.00", "7.99", "8.01", "∞"]
 
 
 @given(st.floats(min_value=1e-12, max_value=0.99))

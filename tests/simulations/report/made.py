@@ -136,7 +136,7 @@ def add_audit(run: Path, **changes: object) -> None:
     """An audit's result as `audit.json` has it."""
     result: dict[str, object] = {
         "name": "canaries", "unit": "user", "observer": "the server, which sees sums", "claim": 4.0, "delta": 1e-5,
-        "lower_bound": 1.25, "estimate": 1.9, "confidence": 0.95, "canaries": 1000, "verdict": "holds",
+        "lower_bound": 1.259, "estimate": 1.9, "confidence": 0.95, "canaries": 1000, "verdict": "holds",
         "figures": {"right_guesses": 700, "interval": [0.1, 0.2], "masked": True}, "method": "one run",
         "limits": "a stronger attack may exist",
     }  # fmt: skip
