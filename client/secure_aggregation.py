@@ -13,7 +13,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,7 @@ class _Kept:
 
     def to_bytes(self) -> bytes:
         head = {
-            "terms": asdict(self.terms),
+            "terms": self.terms.to_json(),
             "number": self.number,
             "secrets": _text(self.secrets.to_bytes()),
             "answered": {stage: [digest, _text(said)] for stage, (digest, said) in self.answered.items()},

@@ -18,7 +18,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -30,7 +30,7 @@ from shared.secagg.layouts import Advertisement, LayoutError
 from shared.secagg.masking import apply_mask
 from shared.secagg.modulus import pack
 from shared.secagg.secret_sharing import SECRET_BYTES, Entropy
-from shared.secagg.session_keys import Sealer, SealError, commitment_to, mask_key, public_key
+from shared.secagg.session_keys import Sealer, SealError, SecretKey, commitment_to, mask_key
 from shared.secagg.session_terms import SessionTerms
 
 Stage = Literal["advertised", "shared", "masked", "confirmed", "revealed"]
@@ -68,7 +68,7 @@ class DeviceSecrets:
 
     def to_bytes(self) -> bytes:
         """For `from_bytes`."""
-        said = {key: _plain(value) for key, value in asdict(self).items()}
+        said = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
         return json.dumps(said).encode()
 
     @classmethod
@@ -155,11 +155,12 @@ class DeviceSession:
             for name, secret in (("masking", secrets.masking_secret), ("own", secrets.mask_secret))
         }
         keys = hashlib.sha256(shown).digest()
+        sealing = SecretKey(secrets.sealing_secret)
         sealed: dict[int, bytes] = {}
         for peer, place in self._terms.places.items():
             if peer == self._number or peer not in advertised:
                 continue
-            sealer = self._sealer(advertised[peer])
+            sealer = self._sealer(sealing, advertised[peer])
             shares = (split["masking"][place - 1], split["own"][place - 1])
             sealed[peer] = sealer.seal(*shares, keys=context + keys, entropy=entropy)
         own_share = split["own"][self._terms.places[self._number] - 1]
@@ -187,8 +188,9 @@ class DeviceSession:
             raise SessionRefusedError("too few members shared their secrets")
         masked = vector.copy()
         apply_mask(masked, secrets.mask_secret, 1)
+        masking = SecretKey(secrets.masking_secret)
         for peer in sealed:
-            key = self._mask_key(advertised[peer])
+            key = self._mask_key(masking, advertised[peer])
             apply_mask(masked, key, 1 if peer < self._number else -1)
         self.secrets = replace(secrets, stage="masked", sealed=sealed)
         return pack(masked, terms.bits)
@@ -233,10 +235,11 @@ class DeviceSession:
                 raise SessionRefusedError("a member has confirmed another sum")
         advertised = {one.number: one for one in _parsed(layouts.parse_advertisements, secrets.keys, self._terms)}
         keys = terms.context + hashlib.sha256(secrets.keys).digest()
+        sealing = SecretKey(secrets.sealing_secret)
         shares = {self._number: secrets.own_share}
         for peer, sealed in secrets.sealed.items():
             try:
-                masking_share, own_mask_share = self._sealer(advertised[peer]).open(sealed, keys=keys)
+                masking_share, own_mask_share = self._sealer(sealing, advertised[peer]).open(sealed, keys=keys)
             except SealError:
                 continue  # the peer's fault, or the server's: others have shares too
             shares[peer] = own_mask_share if peer in secrets.survivors else masking_share
@@ -263,8 +266,8 @@ class DeviceSession:
         secrets, context = self.secrets, self._terms.context
         unsigned = Advertisement(
             number=self._number,
-            sealing_key=public_key(secrets.sealing_secret),
-            masking_key=public_key(secrets.masking_secret),
+            sealing_key=SecretKey(secrets.sealing_secret).public,
+            masking_key=SecretKey(secrets.masking_secret).public,
             commitment=commitment_to(secrets.mask_secret, context=context),
         )
         return replace(unsigned, signature=self._identity.sign(unsigned.statement(context)))
@@ -288,27 +291,15 @@ class DeviceSession:
                 raise SessionRefusedError("keys were shown that their member has not signed, for this session")
         return advertised
 
-    def _sealer(self, peer: Advertisement) -> Sealer:
+    def _sealer(self, sealing: SecretKey, peer: Advertisement) -> Sealer:
         try:
-            return Sealer(
-                self.secrets.sealing_secret,
-                peer.sealing_key,
-                context=self._terms.context,
-                me=self._number,
-                other=peer.number,
-            )
+            return Sealer(sealing, peer.sealing_key, context=self._terms.context, me=self._number, other=peer.number)
         except SealError as error:
             raise SessionRefusedError(str(error)) from None
 
-    def _mask_key(self, peer: Advertisement) -> bytes:
+    def _mask_key(self, masking: SecretKey, peer: Advertisement) -> bytes:
         try:
-            return mask_key(
-                self.secrets.masking_secret,
-                peer.masking_key,
-                context=self._terms.context,
-                one=self._number,
-                other=peer.number,
-            )
+            return mask_key(masking, peer.masking_key, context=self._terms.context, one=self._number, other=peer.number)
         except SealError as error:
             raise SessionRefusedError(str(error)) from None
 

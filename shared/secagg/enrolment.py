@@ -95,7 +95,12 @@ class CohortRoster:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) over all of it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        entries = [
+            {"member": {"number": one.member.number, "identity": one.member.identity}, "signature": one.signature}
+            for one in self.entries
+        ]
+        said = {"name": asdict(self.name), "part": self.part, "entries": entries}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def check(self) -> None:
         """Raises: EnrolmentError: an entry is not signed by the organiser, or they are more than the roster."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 SECRET_BYTES = 32
 SHARE_BYTES = 33
 PRIME = 2**256 + 297
+_AT_ONCE = 16  # steps of Horner's rule between reductions
 
 Entropy = Callable[[int], bytes]
 
@@ -40,8 +41,10 @@ def split(secret: bytes, *, threshold: int, holders: int, entropy: Entropy) -> l
     shares: list[int] = []
     for point in range(1, holders + 1):
         value = 0
-        for coefficient in falling:
-            value = (value * point + coefficient) % PRIME
+        for start in range(0, threshold, _AT_ONCE):  # a reduction costs more than the digits that it saves
+            for coefficient in falling[start : start + _AT_ONCE]:
+                value = value * point + coefficient
+            value %= PRIME
         shares.append(value)
     return shares
 

@@ -19,7 +19,7 @@ from shared.secagg.layouts import Advertisement, LayoutError
 from shared.secagg.masking import apply_mask
 from shared.secagg.modulus import ModulusError, centre, unpack
 from shared.secagg.secret_sharing import PRIME, Recovery, SharingError
-from shared.secagg.session_keys import SealError, check_public_key, commitment_to, mask_key, public_key
+from shared.secagg.session_keys import SealError, SecretKey, check_public_key, commitment_to, mask_key
 from shared.secagg.session_terms import SessionTerms
 
 ServerStage = Literal["keys", "shares", "masked vectors", "confirmations", "unmasking"]
@@ -205,11 +205,12 @@ class ServerSession:
     def _take_off_pairwise(self, total: NDArray[np.uint32], vanished: int, secret: bytes) -> None:
         """What the survivors added for a member whose own vector never came."""
         context = self._terms.context
-        if public_key(secret) != self._advertised[vanished].masking_key:
+        masking = SecretKey(secret)
+        if masking.public != self._advertised[vanished].masking_key:
             raise SessionAbortedError("unmasking", "a recovered key is not the one that was advertised")
         for peer in sorted(self.added):
             try:
-                key = mask_key(secret, self._advertised[peer].masking_key, context=context, one=vanished, other=peer)
+                key = mask_key(masking, self._advertised[peer].masking_key, context=context, one=vanished, other=peer)
             except SealError as error:
                 raise SessionAbortedError("unmasking", str(error)) from None
             apply_mask(total, key, -1 if vanished < peer else 1)

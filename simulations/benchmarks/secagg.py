@@ -26,7 +26,7 @@ from shared.secagg import layouts
 from shared.secagg.device_session import DeviceSession
 from shared.secagg.masking import apply_mask
 from shared.secagg.server_session import ServerSession
-from shared.secagg.session_keys import Sealer
+from shared.secagg.session_keys import Sealer, SecretKey
 from shared.secagg.session_terms import Member, SessionTerms, choose_threshold
 from simulations.benchmarks.distributed_noise import errors
 from simulations.benchmarks.report import make_report
@@ -193,7 +193,7 @@ def _sealed_for_the_first(
     session: DeviceSession, first: layouts.Advertisement, terms: SessionTerms, peer: int, keys: bytes
 ) -> bytes:
     sealer = Sealer(
-        session.secrets.sealing_secret, first.sealing_key, context=terms.context, me=peer, other=first.number
+        SecretKey(session.secrets.sealing_secret), first.sealing_key, context=terms.context, me=peer, other=first.number
     )
     return sealer.seal(peer, peer, keys=terms.context + hashlib.sha256(keys).digest(), entropy=os.urandom)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from flwr.app import Message
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 
@@ -32,12 +32,13 @@ class Packet:
 
 def pack(message: Message) -> Packet:
     """Serialises a message as Flower's own grids do."""
-    parts = get_all_nested_objects(message)
-    return Packet(
-        message_id=message.metadata.message_id,
-        root=message.object_id,
-        objects={identity: part.deflate() for identity, part in parts.items()},
-    )
+    with no_object_id_recompute():  # otherwise a record is serialised once for each time that its id is asked for
+        parts = get_all_nested_objects(message)
+        return Packet(
+            message_id=message.metadata.message_id,
+            root=message.object_id,
+            objects={identity: part.deflate() for identity, part in parts.items()},
+        )
 
 
 def unpack(packet: Packet) -> Message:

@@ -13,7 +13,7 @@ from shared.secagg import layouts
 from shared.secagg.masking import apply_mask
 from shared.secagg.modulus import unpack
 from shared.secagg.secret_sharing import Recovery
-from shared.secagg.session_keys import mask_key
+from shared.secagg.session_keys import SecretKey, mask_key
 from shared.secagg.session_terms import SessionTerms
 from tests.secagg import Cohort, terms
 
@@ -46,7 +46,8 @@ def _everything_taken_off(cohort: Cohort, of: SessionTerms) -> dict[int, NDArray
     for member, vector in masked.items():
         apply_mask(vector, keys[member], -1)
         for gone in vanished:
-            shared = mask_key(keys[gone], advertised[member].masking_key, context=of.context, one=gone, other=member)
+            masking, peer = SecretKey(keys[gone]), advertised[member].masking_key
+            shared = mask_key(masking, peer, context=of.context, one=gone, other=member)
             apply_mask(vector, shared, -1 if gone < member else 1)
     return masked
 
