@@ -10,7 +10,6 @@ from typing import cast
 
 from server.run_summary import read_summary
 from shared.flat_config import require
-from simulations.run.config import RunConfig
 from simulations.run.side_by_side import Job, JobCost
 
 GIB = 2**30
@@ -111,7 +110,7 @@ class ExpectedCosts:
 
 def shape_of(job: Job) -> tuple[object, ...]:
     """What runs must have alike to take alike."""
-    flat = RunConfig.from_flat(job.flat).to_flat()
+    flat = job.config.to_flat()
     return tuple(
         (key, value)
         for key, value in flat.items()
@@ -121,7 +120,7 @@ def shape_of(job: Job) -> tuple[object, ...]:
 
 def work_of(job: Job) -> float:
     """How much there is to do, in devices' steps: only its proportions matter."""
-    config = RunConfig.from_flat(job.flat)
+    config = job.config
     plan, evaluation = config.plan, config.evaluation
     users = config.data.users or plan.cohort_size
     steps = plan.rounds * min(plan.cohort_size, users) * plan.training.local_steps

@@ -16,7 +16,6 @@ from server.releases import ROUNDS_FILE
 from server.run_summary import SUMMARY_FILE
 from server.whole_files import write_whole
 from shared.flat_config import ConfigError
-from simulations.run.config import RunConfig
 from simulations.run.expected_cost import GIB, Budget, ExpectedCosts
 from simulations.run.progress import RunProgress
 from simulations.run.run import resume_run
@@ -235,4 +234,4 @@ def _part_done(job: Job) -> float:
         rounds = (job.path / ROUNDS_FILE).read_bytes().count(b"\n")
     except OSError:
         return 0.0
-    return _TRAINING * min(1.0, rounds / RunConfig.from_flat(job.flat).plan.rounds)
+    return _TRAINING * min(1.0, rounds / job.config.plan.rounds)

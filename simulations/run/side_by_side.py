@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -44,6 +45,15 @@ class Job:
     name: str
     flat: Mapping[str, object]
     path: Path
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """Of the run, read once: whoever waits asks for it every second.
+
+        Raises:
+            ConfigError: the keys are no run's.
+        """
+        return RunConfig.from_flat(self.flat)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +190,7 @@ def run_job(job: Job, command: str) -> JobCost:
         if (job.path / "config.toml").is_file():
             resume_run(job.path, dict(job.flat), shown=shown)
         else:
-            start_run(RunConfig.from_flat(job.flat), job.path, overwrite=False, command=command, shown=shown)
+            start_run(job.config, job.path, overwrite=False, command=command, shown=shown)
     unit = 1 if sys.platform == "darwin" else 1024
     peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return JobCost(seconds=time.perf_counter() - began, peak_bytes=unit * sum(peaks))
