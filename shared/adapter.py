@@ -64,6 +64,8 @@ class AdaptedModel:
             "b": [layer.lora_B[ADAPTER] for layer in self.layers],
             "core": [getattr(layer.lora_A[ADAPTER], "core", layer) for layer in self.layers],
         }
+        # Once: to find them takes longer than to mark them, which is done three times a device.
+        self._of_layers = [parameter for layer in self.layers for parameter in layer.parameters()]
         self._trained, self._kept = method.factors(1), method.personal
         self._freeze()
         self._begun = self.read()
@@ -228,8 +230,8 @@ class AdaptedModel:
 
     def _freeze(self) -> None:
         # PEFT marks both factors trainable whenever a layer is switched on.
-        for layer in self.layers:
-            layer.requires_grad_(False)
+        for parameter in self._of_layers:
+            parameter.requires_grad_(False)
         for parameter in (*self.shared_parameters(), *self.personal_parameters()):
             parameter.requires_grad_(True)
 
