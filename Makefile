@@ -1,5 +1,5 @@
 # make demo: set up, then run a federation on the embedded world.   make test: set up, then run the tests.
-# make test-slow: those that take more than about ten seconds each, two files side by side.
+# make test-slow: those that take more than about ten seconds each.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,16 +8,18 @@ STAMP  := $(VENV)/.tacit-installed
 export OMP_WAIT_POLICY = PASSIVE
 export TOKENIZERS_PARALLELISM = false
 export FLWR_TELEMETRY_ENABLED = 0
+# Two files of tests at a time, one thread each.
+SIDE_BY_SIDE = --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-slow setup bench-peers lint clean
 demo: setup
 	@$(BIN)/tacit-sim run --preset demo --out runs/demo --overwrite
 
 test: setup
-	@$(BIN)/python -m pytest -m 'not slow'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(SIDE_BY_SIDE)
 
 test-slow: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 setup: $(STAMP)
 
