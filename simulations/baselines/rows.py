@@ -47,6 +47,7 @@ _BATCH = 16
 # Three steps of Adam on both factors, and the mean itself: the setting of FedIT in `tacit-sim methods compare`.
 _FEDDPO: Mapping[str, object] = {
     "adapter.method": "fedit",
+    "adapter.basis": "drawn",
     "training.local-steps": 3,
     "training.optimizer": "adam",
     "training.learning-rate": 0.02,
