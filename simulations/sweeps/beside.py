@@ -29,7 +29,7 @@ from simulations.run.side_by_side import end_with_parent
 
 # The longest first: what is begun last decides how long a core idles at the end.
 _ROWS: tuple[Name, ...] = ("feddpo", "central-dpo", "central-sft", "local-only", "base", "ours")
-_AUDITS = ("persona", "inversion", "membership", "canaries", "one-run", "transcript")
+_AUDITS = ("persona", "canaries", "inversion", "membership", "one-run", "transcript")
 
 
 @dataclass(frozen=True, kw_only=True)
