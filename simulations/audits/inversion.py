@@ -38,14 +38,10 @@ from simulations.audits.inversion_victims import (
     true_positives_at,
 )
 from simulations.audits.persona_exposure_secrets import SecretSpace, secret_pair, secret_space
-from simulations.audits.registry import AuditSettings, NotApplicableError, Progress
+from simulations.audits.registry import AuditSettings, AuditSizes, NotApplicableError, Progress
 from simulations.audits.result import AuditResult, Figure
 from simulations.audits.span_check import frozen_factors, span_blocks, span_scores, token_inputs
 
-VICTIMS = 12
-OTHERS = 99
-_MATCHED = 2
-_LISTED = 64  # words to choose from
 _MATCHED_SIGHTS = ("clipped", "own share of the noise", "noise of the sum", "released")
 _CONTROL_RANK = 256
 _PRIOR_WEIGHT = 2.0
@@ -71,6 +67,7 @@ class _Scene:
     updates: Mapping[int, Sequence[_Update]]
     others: Sequence[_Update]
     seed: int
+    sizes: AuditSizes
 
 
 def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Sequence[AuditResult]:
@@ -78,8 +75,8 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     plan = run.plan
     if plan.pair_privacy is not None or plan.training.local_steps > 1 or plan.training.optimizer != "sgd":
         raise NotApplicableError("updates that are not one gradient are attacked only by the other audits")
-    victims = settings.canaries or VICTIMS
-    people = people_of(run, victims=victims, others=OTHERS)
+    victims = settings.canaries or settings.sizes.inversion_victims
+    people = people_of(run, victims=victims, others=settings.sizes.inversion_others)
     adapted = run.adapted
     model = adapted.language_model
     vocabulary = int(model.model.get_input_embeddings().weight.shape[0])
@@ -102,6 +99,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         sights=sights_of(plan, strangers=len(others)),
         others=others,
         seed=settings.seed,
+        sizes=settings.sizes,
     )
     found = [
         _span_result(run, scene, lambda done: progress(0.4 + 0.1 * done, "span check")),
@@ -188,7 +186,7 @@ def _span_control(run: AuditedRun, scene: _Scene) -> dict[str, Figure]:
 
 
 def _apart_result(scene: _Scene, progress: Tell) -> AuditResult:
-    """Which of the candidates it was: the victim's text or one of 99 others'."""
+    """Which of the candidates it was: the victim's text or one of the others'."""
     adapted, plan = scene.adapted, scene.plan
     candidates = [_unit(_update(adapted, plan, pairs[:1])) for pairs in scene.people.others]
     progress(0.5)
@@ -227,8 +225,16 @@ def _apart_result(scene: _Scene, progress: Tell) -> AuditResult:
 def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
     model, plan = scene.adapted.language_model, scene.plan
     words = secret_space(model.tokenizer, length=2).words
-    space = SecretSpace(words=words[:_LISTED], length=2)
-    secrets = space.draw(Random(f"tacit inversion {scene.seed}"), _MATCHED)
+    space = SecretSpace(words=words[: scene.sizes.matching_words], length=2)
+    secrets = space.draw(
+        Random(f"tacit inversion {scene.seed}"), min(scene.sizes.matched_victims, len(scene.people.victims))
+    )
+    effort = MatchingEffort(
+        steps=scene.sizes.matching_steps,
+        sweeps=scene.sizes.matching_sweeps,
+        starts=scene.sizes.matching_starts,
+        seed=scene.seed,
+    )
     figures: dict[str, Figure] = {}
     # Raw and clipped updates point the same way, and that is all that matching looks at.
     sights = [sight for sight in scene.sights if sight.name in _MATCHED_SIGHTS]
@@ -242,7 +248,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
             vector, _ = seen(sight, plan, _update(scene.adapted, plan, [pair]), scene.others, seed=scene.seed + number)
             found = match_update(
                 scene.adapted, vector, row, known.tolist(), np.ones(len(scene.prior.count)), training_config(plan),
-                effort=MatchingEffort(steps=20, sweeps=2, starts=3, seed=scene.seed), allowed=_allowed(scene, space),
+                effort=effort, allowed=_allowed(scene, space),
             )  # fmt: skip
             right.append(float((found.tokens[~known] == truth[~known]).mean()))
             like.append(found.likeness)
@@ -263,13 +269,15 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
     progress(1.0)
     return AuditResult(
         name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=0.95,
-        canaries=_MATCHED, verdict="measured", figures=figures,
+        canaries=len(secrets), verdict="measured", figures=figures,
         observer="by row; knows model, plan, adapter and the lengths of the pair's parts; in a known frame also every "
-        "token but two, and the 64 words that the two are from",
-        method="gradient matching (TAG, LAMP): mean cosine by factor, 20 steps over distributions in a frame and 100 "
-        "blind, then token by token; the control is the row without noise in a known frame. ROUGE is F1 over words "
+        "token but two, and the {len(space.words)} words that the two are from",
+        method="gradient matching (TAG, LAMP): mean cosine by factor, "
+        f"{scene.sizes.matching_steps} steps over distributions in a frame and "
+        f"{scene.sizes.blind_steps} blind, then token by token; the control is the row without noise in a known frame. "
+        "ROUGE is F1 over words "
         "that were not known; [mean, low, high] over victims",
-        limits=f"{_MATCHED} victims, one pair a device, and moderate effort. {_LIMITS}",
+        limits=f"Victims attacked: {len(secrets)}; one pair a device, and moderate effort. {_LIMITS}",
     )  # fmt: skip
 
 
@@ -280,7 +288,7 @@ def _blind(scene: _Scene, sight: Sight) -> dict[str, Figure]:
     vector, _ = seen(sight, plan, scene.updates[1][0], (), seed=scene.seed)
     found = match_update(
         scene.adapted, vector, row, [False] * len(truth), scene.prior.count, training_config(plan),
-        effort=MatchingEffort(steps=100, sweeps=0, seed=scene.seed),
+        effort=MatchingEffort(steps=scene.sizes.blind_steps, sweeps=0, seed=scene.seed),
     )  # fmt: skip
     common = np.argsort(-scene.prior.count)[: len(set(truth.tolist()))]
     one, line = rouge(model.chat.decode(found.tokens.tolist()), model.chat.decode(truth.tolist()))

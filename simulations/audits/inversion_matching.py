@@ -137,12 +137,13 @@ def match_update(
     choices = torch.arange(matching.vocabulary) if allowed is None else torch.tensor(sorted(allowed))
     guessed = _descend(matching, ids, unknown, choices, prior, effort)
     generator = torch.Generator().manual_seed(effort.seed)
+    asked: dict[tuple[int, ...], float] = {}
     best: Match | None = None
     for start in range(effort.starts):
         tokens = ids.clone()
         drawn = torch.randint(len(choices), (len(unknown),), generator=generator)
         tokens[unknown] = choices[drawn if start else guessed.argmax(-1)]
-        likeness = _substitute(matching, tokens, unknown, choices, effort)
+        likeness = _substitute(matching, tokens, unknown, choices, effort, asked)
         if best is None or likeness > best.likeness:
             best = Match(tokens=tokens.numpy().copy(), likeness=likeness)
         if best.likeness > _EXACT:
@@ -202,11 +203,22 @@ def _descend(
     return logits.detach()
 
 
-def _substitute(matching: _Matching, ids: Tensor, unknown: Tensor, choices: Tensor, effort: MatchingEffort) -> float:
-    """Changes `ids` in place while that makes the update more like the one seen; how like it is in the end."""
+def _substitute(
+    matching: _Matching, ids: Tensor, unknown: Tensor, choices: Tensor, effort: MatchingEffort,
+    asked: dict[tuple[int, ...], float],
+) -> float:  # fmt: skip
+    """Changes `ids` in place while that makes the update more like the one seen; how like it is in the end.
+
+    Args:
+        asked: likeness by unknown tokens, which is added to: sweeps and starts come by the same texts again.
+    """
 
     def likeness_of(tokens: Tensor) -> float:
-        return float(matching.likeness(one_hot(tokens, matching.vocabulary).float(), differentiable=False))
+        key = tuple(tokens[unknown].tolist())
+        if key not in asked:
+            rows = one_hot(tokens, matching.vocabulary).float()
+            asked[key] = float(matching.likeness(rows, differentiable=False))
+        return asked[key]
 
     best = likeness_of(ids)
     for _ in range(effort.sweeps):

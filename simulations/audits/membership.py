@@ -41,7 +41,6 @@ from simulations.run.data import load_population
 Figures = NDArray[np.float64]
 SCORES = ("chosen", "rejected", "pair")
 _UNITS: tuple[Unit, ...] = ("user", "pair")
-_MOST_PAIRS = 1000  # of either side
 _AT_ONCE = 50
 _RATE = 0.01
 _QUANTILES = np.linspace(0.01, 0.99, 50)  # at which thresholds are tried
@@ -82,7 +81,7 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         NotApplicableError: nobody knows strangers of the same kind.
     """
     population, members, strangers = _people(run)
-    most = settings.canaries or _MOST_PAIRS
+    most = settings.canaries or settings.sizes.membership_pairs
     generator = np.random.default_rng(settings.seed)
     config = training_config(run.plan)
     sides: list[Scored] = []

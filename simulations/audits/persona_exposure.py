@@ -20,10 +20,7 @@ from simulations.audits.persona_exposure_secrets import secret_space
 from simulations.audits.registry import AuditSettings, NotApplicableError, Progress
 from simulations.audits.result import AuditResult, Figure, Verdict
 
-EACH = 8
-LURES = 63
 _TOP = 0.125
-_SAMPLES = 4
 _NAME = "persona"
 _LENGTH = 3
 
@@ -55,18 +52,18 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
     Raises:
         NotApplicableError: too few devices to plant in.
     """
-    plan = run.plan
-    conditions = [Condition(name="no privacy", plan=shadow_plan(plan, private=False))]
+    plan, sizes = run.plan, settings.sizes
+    conditions = [Condition(name="no privacy", plan=shadow_plan(plan, private=False, sizes=sizes))]
     if plan.is_private and (plan.user_privacy is not None or plan.pair_privacy is not None):
-        conditions.append(Condition(name="as the run", plan=shadow_plan(plan, private=True)))
+        conditions.append(Condition(name="as the run", plan=shadow_plan(plan, private=True, sizes=sizes)))
     devices = conditions[0].plan.devices
-    each = min(settings.canaries or EACH, devices // 3)
+    each = min(settings.canaries or sizes.persona_secrets, devices // 3)
     if each < 2:
         raise NotApplicableError(f"a shadow of this run has {devices} devices: too few to plant secrets in")
     control = Condition(name="control", plan=conditions[0].plan, repeats=max(2, devices // 4))
     rng = Random(f"tacit persona {settings.seed}")
     space = secret_space(run.adapted.language_model.tokenizer, length=_LENGTH)
-    secrets = space.draw(rng, 3 * each + LURES)
+    secrets = space.draw(rng, 3 * each + sizes.persona_lures)
     personas = _personas(run, 3 * each)
     suspects = [
         Suspect(secret=secret, persona=personas[place], other=personas[(place + each + 1) % len(personas)])
@@ -80,10 +77,10 @@ def audit(run: AuditedRun, settings: AuditSettings, progress: Progress) -> Seque
         plants = planted(secrets, each, condition)
         measured = measure_exposure(
             run, exposure, PlantedPopulation(population=run.population, devices=devices, plants=plants), condition.plan,
-            seed=settings.seed,
+            settings=settings,
             progress=partial(_part, progress, share, len(conditions) + 1, f"secrets: {condition.name}"),
         )  # fmt: skip
-        found.append(_result(run, condition, measured, exposure, each=each, bits=space.bits, seed=settings.seed))
+        found.append(_result(run, condition, measured, exposure, each=each, bits=space.bits, settings=settings))
     run.adapted.load(run.adapted.beginning())
     return found
 
@@ -106,8 +103,8 @@ def planted(secrets: Sequence[str], each: int, condition: Condition) -> dict[int
 
 
 def measure_exposure(
-    run: AuditedRun, exposure: Exposure, population: PlantedPopulation, plan: FederationPlan, *, seed: int,
-    progress: Callable[[float], None],
+    run: AuditedRun, exposure: Exposure, population: PlantedPopulation, plan: FederationPlan, *,
+    settings: AuditSettings, progress: Callable[[float], None],
 ) -> Exposed:  # fmt: skip
     """Trains a shadow, and looks for every suspect's secret in what it releases."""
     done = 0
@@ -122,7 +119,7 @@ def measure_exposure(
     said: dict[Shown, NDArray[np.bool_]] = {}
     for place, shown in enumerate(SHOWN):
         bits[shown] = exposure.bits(vector, shown)
-        said[shown] = exposure.extracted(vector, shown, samples=_SAMPLES, seed=seed)
+        said[shown] = exposure.extracted(vector, shown, samples=settings.sizes.persona_samples, seed=settings.seed)
         progress(0.6 + 0.4 * (place + 1) / len(SHOWN))
     return Exposed(bits=bits, said=said)
 
@@ -138,9 +135,10 @@ def _personas(run: AuditedRun, count: int) -> list[str | None]:
 
 
 def _result(
-    run: AuditedRun, condition: Condition, measured: Exposed, exposure: Exposure, *, each: int, bits: float, seed: int
+    run: AuditedRun, condition: Condition, measured: Exposed, exposure: Exposure, *, each: int, bits: float,
+    settings: AuditSettings,
 ) -> AuditResult:  # fmt: skip
-    control = condition.repeats > 1
+    control, seed, sizes = condition.repeats > 1, settings.seed, settings.sizes
     told = {"told to many": slice(0, 2)} if control else {
         "in a reply": slice(0, each), "in a persona alone": slice(each, 2 * each),
     }  # fmt: skip
@@ -150,7 +148,7 @@ def _result(
         "devices_told_each_secret": condition.repeats,
         "bits_of_a_secret": bits,
         "most_bits_measurable": exposure.most,
-        "bits_by_chance": _chance(LURES + 1),
+        "bits_by_chance": _chance(sizes.persona_lures + 1),
     }
     claim = None if condition.name != "as the run" else run.claim("user")
     ceiling = None if claim is None else min(1.0, math.exp(min(claim.epsilon_server, 50.0)) * _TOP + claim.delta)
@@ -180,8 +178,9 @@ def _result(
         observer="whoever has the released adapter and the base model, and asks for the secret under the user's "
         "persona (without the secret), none or another's",
         method="exposure (Carlini et al., 2019): rank among "
-        f"{LURES} other secrets by how much the adapter raised the likelihood of the reply that gives it away; greedy "
-        f"and {_SAMPLES} sampled replies; secrets are {_LENGTH} words of one token each; the same measure of users who "
+        f"{sizes.persona_lures} other secrets by how much the adapter raised the likelihood of the reply that gives it "
+        f"away; greedy and {sizes.persona_samples} sampled replies; secrets are {_LENGTH} words of one token each; the "
+        "same measure of users who "
         "never trained beside it; [mean, low, high] over secrets, 95 %",
         limits="A shadow run: the plan's clipping, step and noise for one device, fewer devices around it, noise added "
         "by the server. Secrets of one run are not independent of each other. The ceiling is (e^ε)/8 + δ: a user-level "

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from client.prompts import with_persona
 from shared.adapter import AdaptedModel
+from simulations.audits.answer_scores import answer_log_probabilities
 from simulations.audits.persona_exposure_secrets import answer, question, spoken_in
 
 Shown = Literal["own", "none", "other"]
@@ -85,19 +86,14 @@ class Exposure:
 
     def _scores(self, shown: Shown) -> NDArray[np.float64]:
         """(suspects, 1 + lures) nats."""
-        personas = list(dict.fromkeys(suspect.shown(shown) for suspect in self._suspects))
-        # Of suspects under one persona, lures are scored once.
-        asked = [(persona, lure) for persona in personas for lure in self._lures]
-        asked += [(suspect.shown(shown), suspect.secret) for suspect in self._suspects]
-        found = self._adapted.language_model.log_probabilities(
-            [with_persona(question(), persona) for persona, _ in asked],
-            [answer(secret) for _, secret in asked],
-            batch_size=128,
-        )
-        values = found.double().cpu().numpy()
-        count = len(self._lures)
-        of_lures = {persona: values[place * count : (place + 1) * count] for place, persona in enumerate(personas)}
-        own = values[len(personas) * count :]
-        return np.array([
-            [one, *of_lures[suspect.shown(shown)]] for suspect, one in zip(self._suspects, own, strict=True)
-        ])  # fmt: skip
+        found = np.zeros((len(self._suspects), 1 + len(self._lures)))
+        personas = [suspect.shown(shown) for suspect in self._suspects]
+        for persona in dict.fromkeys(personas):
+            # Of suspects under one persona, lures are scored once.
+            alike = [place for place, other in enumerate(personas) if other == persona]
+            secrets = [*(self._suspects[place].secret for place in alike), *self._lures]
+            values = answer_log_probabilities(
+                self._adapted.language_model, with_persona(question(), persona), [answer(secret) for secret in secrets]
+            ).numpy()
+            found[alike, 0], found[alike, 1:] = values[: len(alike)], values[len(alike) :]
+        return found

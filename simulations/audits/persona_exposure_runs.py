@@ -22,13 +22,13 @@ from shared.conversation import PreferencePair
 from shared.privacy.mechanisms import is_distributed
 from shared.round_plan import FederationPlan
 from simulations.audits.persona_exposure_secrets import secret_pair, with_fact
+from simulations.audits.registry import AuditSizes
 from simulations.engines.inline import run_inline
 from simulations.population.protocol import Population
 
 Place = Literal["persona", "reply"]
-_LARGEST_COHORT = 24
 _SMALLEST_COHORT = 4
-_MOST_UPDATES = 300
+_FULL = AuditSizes()
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -77,13 +77,13 @@ class PlantedPopulation:
         return (*knowing, secret_pair(persona, plant.secret, in_persona=True))
 
 
-def shadow_plan(plan: FederationPlan, *, private: bool) -> FederationPlan:
+def shadow_plan(plan: FederationPlan, *, private: bool, sizes: AuditSizes = _FULL) -> FederationPlan:
     """The plan with smaller cohorts, of which each device is in as many as in the plan; or without any privacy.
 
     The server's step is along the SUM of the updates as it was: as long a step for one device's update.
     """
     cohort = min(plan.cohort_size, plan.devices)
-    smaller = max(_SMALLEST_COHORT, min(cohort, _LARGEST_COHORT, _MOST_UPDATES // plan.rounds))
+    smaller = max(_SMALLEST_COHORT, min(cohort, sizes.persona_cohort, sizes.persona_updates // plan.rounds))
     turns = min(plan.devices / cohort, float(plan.rounds))
     user = plan.user_privacy if private else None
     if user is not None and (is_distributed(user.mechanism) or user.cohort_limit is not None):

@@ -14,23 +14,22 @@ rate is the one that is given, and the folds of the run are trained anew.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.update import training_config
-from server.whole_files import write_whole
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.conversation import PreferencePair
 from shared.flat_config import ConfigError
 from shared.language_model import load_language_model
 from simulations.baselines.central import CentralTraining, Objective, train_centrally
+from simulations.baselines.rows_file import Budget, Name, Row, RowsFile, figures_of
 from simulations.evaluation.cold_start import evaluate_personal
 from simulations.evaluation.cross_validation import Fold
 from simulations.evaluation.embedded import evaluate_embedded
@@ -38,20 +37,17 @@ from simulations.population.embedded.population import EmbeddedPopulation
 from simulations.population.recorded import RecordedPopulation
 from simulations.run.config import RunConfig, without_masks
 from simulations.run.data import load_population
-from simulations.run.directory import BASELINES_DIRECTORY, BASELINES_FILE, RunFiles
+from simulations.run.directory import BASELINES_DIRECTORY, RunFiles
 from simulations.run.measurement import held_out_users, make_folds, measure_embedded, measure_recorded
 from simulations.run.progress import RunProgress
 from simulations.run.run import start_run
 
-Name = Literal["base", "local-only", "central-dpo", "central-sft", "feddpo", "ours"]
-NAMES: tuple[Name, ...] = get_args(Name)
-RATES = (3e-3, 1e-2, 3e-2)
 _TUNING_USERS, _TUNING_PAIRS = 96, 1000
 _BATCH = 16
-_OF_LOCAL = 32
 # Three steps of Adam on both factors, and the mean itself: the setting of FedIT in `tacit-sim methods compare`.
 _FEDDPO: Mapping[str, object] = {
     "adapter.method": "fedit",
+    "adapter.basis": "drawn",
     "training.local-steps": 3,
     "training.optimizer": "adam",
     "training.learning-rate": 0.02,
@@ -60,21 +56,6 @@ _FEDDPO: Mapping[str, object] = {
     "federation.sampling": "random",
 }
 _OF_PRIVACY = ("user-privacy.", "pair-privacy.", "privacy.", "run.epsilon", "attack.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """Attributes:
-    pairs: of everyone's, that TRL trains on at most, drawn by the run's seed.
-    epochs: over them.
-    rates: learning rates to choose from; of recorded data the first is taken.
-    local_users: held-out users of the embedded world who train alone.
-    """
-
-    pairs: int = 20_000
-    epochs: int = 1
-    rates: tuple[float, ...] = RATES
-    local_users: int = _OF_LOCAL
 
 
 def run_baselines(
@@ -86,45 +67,22 @@ def run_baselines(
         ConfigError: no finished run is there, or it has no figures to be compared with.
         ReleaseError: another process is in it; PreferenceFileError, OSError: as runs raise them.
     """
-    files = RunFiles(directory)
-    summary = files.read_summary()
-    if summary is None or not summary.get("utility"):
-        raise ConfigError(f"{directory} holds no finished run with figures: measure one with `tacit-sim run`")
-    config = files.read_config()
-    made = _Made(config, directory, budget, shown)
-    with files.locked():
-        found = read_rows(directory)
+    maker = RowMaker(directory, budget, shown)
+    with RunFiles(directory).locked():
+        file = RowsFile(directory, budget)
         for name in names:
-            stands = found.get(name)
-            if stands is not None and stands["budget"] == _plain(budget):
-                continue
-            began = time.perf_counter()
-            utility, about = made.row(name, cast("Mapping[str, object]", summary["utility"]))
-            seconds = time.perf_counter() - began
-            found[name] = {"about": about, "seconds": seconds, "budget": _plain(budget), "utility": utility}
-            write_whole(directory / BASELINES_FILE, (json.dumps({"rows": found}, indent=1) + "\n").encode())
-        return {name: found[name] for name in NAMES if name in found}
+            if not file.is_made(name):
+                file.add(name, maker.make(name))
+        return file.rows
 
 
-def read_rows(directory: Path) -> dict[str, dict[str, object]]:
-    """The rows that a run's directory has. Raises: ConfigError: the file is damaged."""
-    file = directory / BASELINES_FILE
-    if not file.exists():
-        return {}
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))["rows"])
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{file} is damaged: remove it, and the rows are made again") from None
+class RowMaker:
+    """Makes the rows beside one run, and writes none; what several need is made once."""
 
-
-def _plain(budget: Budget) -> dict[str, object]:
-    return {**asdict(budget), "rates": list(budget.rates)}
-
-
-class _Made:
-    """Makes rows; what several need is made once."""
-
-    def __init__(self, config: RunConfig, directory: Path, budget: Budget, shown: RunProgress) -> None:
+    def __init__(self, directory: Path, budget: Budget, shown: RunProgress) -> None:
+        """Raises: ConfigError: no finished run with figures is there, or its rows are not made yet."""
+        self._ours = figures_of(directory)
+        config = RunFiles(directory).read_config()
         if config.rlhi.enabled:
             raise ConfigError("rows beside a run whose devices make their pairs are not made yet: run without [rlhi]")
         self._config, self._directory, self._budget, self._shown = config, directory, budget, shown
@@ -132,32 +90,40 @@ class _Made:
         self._plan = config.plan_for(self._population)
         self._whole: AdaptedModel | None = None
 
-    def row(self, name: Name, ours: Mapping[str, object]) -> tuple[Mapping[str, object], str]:
+    def make(self, name: Name) -> Row:
+        """A row. Raises: as `run_baselines`."""
+        began = time.perf_counter()
+        utility, about = self._measure(name)
+        return Row(about=about, seconds=time.perf_counter() - began, utility=utility)
+
+    def _measure(self, name: Name) -> tuple[Mapping[str, object], str]:
         """A row's figures, and what it is."""
         if name == "ours":
-            return ours, "the run"
+            return self._ours, "the run"
         if name == "base":
-            return {key: _base_of(metric) for key, metric in ours.items()}, "the base model"
+            return {key: _base_of(metric) for key, metric in self._ours.items()}, "the base model"
         if name == "feddpo":
             return self._feddpo()
         if name == "local-only":
-            return self._local(ours)
+            return self._local()
         return self._central("dpo" if name == "central-dpo" else "sft")
 
     def _feddpo(self) -> tuple[Mapping[str, object], str]:
         flat = {key: value for key, value in without_masks(self._config.to_flat()).items() if value is not None}
         flat = {key: value for key, value in flat.items() if not key.startswith(_OF_PRIVACY)}
-        config = RunConfig.from_flat({**flat, **_FEDDPO})
+        rounds = min(self._plan.rounds, self._budget.rounds or self._plan.rounds)
+        config = RunConfig.from_flat({**flat, **_FEDDPO, "federation.rounds": rounds})
         directory = self._directory / BASELINES_DIRECTORY / "feddpo"
         files = RunFiles(directory)
         summary = files.read_summary() if files.path.exists() and files.read_config() == config.located() else None
         if summary is None:
             command = f"(beside {self._directory.name})"
             summary = start_run(config, directory, overwrite=True, command=command, shown=self._shown)
-        about = "FedAvg of both factors after 3 local steps of Adam, without privacy or masks"
+        about = f"FedAvg of both factors after 3 local steps of Adam, {rounds} rounds without privacy or masks"
         return cast("Mapping[str, object]", summary["utility"]), about
 
-    def _local(self, ours: Mapping[str, object]) -> tuple[Mapping[str, object], str]:
+    def _local(self) -> tuple[Mapping[str, object], str]:
+        ours = self._ours
         if isinstance(self._population, RecordedPopulation):
             gain = cast("Mapping[str, object] | None", ours.get("pair_accuracy_gain_over_local"))
             if gain is None:
@@ -262,6 +228,3 @@ def _base_of(metric: object) -> dict[str, object]:
     return {
         "base": value, "tuned": value, "own_persona": value, "no_persona": None, "other_persona": None, "ci95": None
     }  # fmt: skip
-
-
-__all__ = ["NAMES", "RATES", "Budget", "Name", "read_rows", "run_baselines"]

@@ -39,7 +39,8 @@ def baselines(
 
     with explained_here("rows that are made stand, and the same command goes on with the others"):
         try:
-            from simulations.baselines.rows import NAMES, RATES, Budget, run_baselines
+            from simulations.baselines.rows import run_baselines
+            from simulations.baselines.rows_file import NAMES, RATES, Budget
         except ModuleNotFoundError as error:
             raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
         names = [name.strip() for name in only.split(",")] if only is not None else list(NAMES)

@@ -11,13 +11,15 @@ import typer
 
 from shared.command_line import parse_assignment
 from shared.flat_config import ConfigError
-from simulations.commands.showing import explained_here, out
+from simulations.commands.showing import err, explained_here, out
 from simulations.commands.sweeping import GOES_ON, show_state, time_left
 
 if TYPE_CHECKING:
     from simulations.run.many import SweepState
-    from simulations.run.progress import RunProgress, Stage
+    from simulations.run.progress import Stage
+    from simulations.sweeps.beside import Wanted
     from simulations.sweeps.definition import SweepDefinition
+    from simulations.sweeps.running import SweepSettings
 
 
 def sweep(
@@ -29,12 +31,14 @@ def sweep(
         str | None, typer.Option(help="Which cells, comma-separated, or all; by default the file's own choice.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many, from 0; by default the file's.", min=1)] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="The same sweep in small, in minutes.")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="The same sweep in small, in minutes, audits and baselines too.")
+    ] = False,
     dry: Annotated[bool, typer.Option("--dry", help="Check everything and list the cells; run nothing.")] = False,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting for all runs: GROUP.KEY=VALUE.")
     ] = None,
-    processes: Annotated[int | None, typer.Option(help="Runs side by side, one thread each.", min=1)] = None,
+    processes: Annotated[int | None, typer.Option(help="Runs side by side, or audits, one thread each.", min=1)] = None,
     memory_gib: Annotated[
         float | None, typer.Option(help="Of all runs together; four fifths of the machine's by default.")
     ] = None,
@@ -79,6 +83,7 @@ def sweep(
     [budget] holds memory-gib, run-gib (what the first run of its kind may take) and processes.
     """
     from simulations.run.progress import RunProgress
+    from simulations.sweeps.beside import measure_beside
     from simulations.sweeps.catalogue import find_sweep, sweep_descriptions
     from simulations.sweeps.running import SweepSettings, check_sweep, in_budget, run_sweep
 
@@ -109,53 +114,49 @@ def sweep(
             )
             run_sweep(definition, directory, settings)
         out.print(f"figures: {directory / 'sweep.csv'}", markup=False, highlight=False)
-        broken = _measured_beside(
-            definition, directory, settings.command, audits=audits, baselines=baselines, shown=shown
+        beside = measure_beside(
+            _wanted(definition, directory, settings, audits=audits, baselines=baselines, smoke=smoke), shown=shown
         )
         if report:
             from simulations.report.writing import write_report
 
             written = write_report([directory], directory)
             out.print(f"report: {written}", markup=False, highlight=False)
-    if broken:
-        out.print(f"[bold red]claims that do not hold: {', '.join(broken)}[/bold red]", highlight=False)
+    for failure in beside.failed:
+        err.print(f"error: {failure}", markup=False, highlight=False, soft_wrap=True)
+    if beside.failed:
+        err.print("the others stand, and the same command measures what is missing")
+    if beside.broken:
+        out.print(f"[bold red]claims that do not hold: {', '.join(beside.broken)}[/bold red]", highlight=False)
+    if beside.broken or beside.failed:
         raise typer.Exit(1)
 
 
-def _measured_beside(
+def _wanted(
     definition: SweepDefinition,
     directory: Path,
-    command: str,
+    settings: SweepSettings,
     *,
     audits: str | None,
     baselines: bool,
-    shown: RunProgress,
-) -> list[str]:
-    """Audits and baselines of the first seed; the cells with a broken claim. What stands from before is kept."""
-    from simulations.audits.registry import AuditSettings, names_of
-    from simulations.audits.run_audits import run_audits
+    smoke: bool,
+) -> Wanted:
+    """Audits and baselines of the first seed; a smoke sweep's are small, too."""
+    from simulations.audits.registry import SMALL, AuditSettings, AuditSizes, names_of
+    from simulations.baselines.rows_file import SMALL_BUDGET, Budget
+    from simulations.sweeps.beside import Wanted
 
-    broken: list[str] = []
     first = definition.seeds[0]
-    for name in definition.cells if audits is not None else ():
-        shown.say(f"audits of {name}")
-        audited = run_audits(
-            directory / f"{name}-{first}",
-            names_of(None if audits == "all" else audits),
-            AuditSettings(seed=first),
-            command=command,
-            overwrite=False,
-            shown=shown,
-        )
-        broken += [name] if audited.is_violated else []
-    if baselines:
-        try:
-            from simulations.baselines.rows import NAMES, Budget, run_baselines
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
-        ceiling = next(iter(definition.cells))
-        run_baselines(directory / f"{ceiling}-{first}", NAMES, Budget(), shown=shown)
-    return broken
+    runs = {name: directory / f"{name}-{first}" for name in definition.cells}
+    return Wanted(
+        runs={} if audits is None else runs,
+        audits=() if audits is None else names_of(None if audits == "all" else audits),
+        settings=AuditSettings(seed=first, sizes=SMALL if smoke else AuditSizes()),
+        ceiling=next(iter(runs.values())) if baselines else None,
+        budget=SMALL_BUDGET if smoke else Budget(),
+        processes=settings.budget.processes,
+        command=settings.command,
+    )
 
 
 def _chosen(definition: SweepDefinition, *, cells: str | None, seeds: int | None, smoke: bool) -> SweepDefinition:

@@ -88,7 +88,7 @@ class InlineGrid(Grid):
         open_client: Callable[[], Handle],
         *,
         devices: int,
-        pool: WorkerPool | None = None,
+        pool: WorkerPool[Packet, Packet] | None = None,
         together: int = 1,
         answered: Callable[[], None] = lambda: None,
     ) -> None:

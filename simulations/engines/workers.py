@@ -1,4 +1,4 @@
-"""Worker processes that run a ClientApp: each has its own app and base model, and one thread of PyTorch.
+"""Worker processes that stay: of a run each has its own ClientApp and base model, and one thread of PyTorch.
 
 Two processes of one thread are much faster than one of two on models this small. A worker that dies fails the message
 it had and is replaced; nobody waits for it.
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Generic, Self, TypeVar
 
 import torch
 
@@ -25,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 2.0
 
 Handle = Callable[[Packet], Packet]
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +36,18 @@ class _Worker:
     pipe: Connection
 
 
-class WorkerPool:
-    """Runs packets through `open_handler()`, a handler that each worker opens once. A context manager.
+class WorkerPool(Generic[_Asked, _Answer]):
+    """Runs packets, or anything picklable, through `open_handler()`, which each worker opens once. A context manager.
 
     Start it before the messages come: a worker takes seconds to import PyTorch.
     """
 
-    def __init__(self, open_handler: Callable[[], Handle], *, processes: int) -> None:
+    def __init__(
+        self, open_handler: Callable[[], Callable[[_Asked], _Answer]], *, processes: int, have_workers: bool = False
+    ) -> None:
         """Args:
             open_handler: picklable.
+            have_workers: whether workers may start processes of their own.
 
         Raises:
             ValueError: fewer than one process.
@@ -50,10 +56,11 @@ class WorkerPool:
             raise ValueError("a pool needs at least one process")
         self._open_handler = open_handler
         self._count = processes
+        self._have_workers = have_workers
         self._context = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> Self:
         self._workers = [self._start() for _ in range(self._count)]
         return self
 
@@ -65,7 +72,7 @@ class WorkerPool:
         """Of the workers that are alive."""
         return tuple(worker.process.pid for worker in self._workers if worker.process.pid is not None)
 
-    def run(self, packets: Sequence[Packet]) -> Iterator[tuple[int, Packet | None]]:
+    def run(self, packets: Sequence[_Asked]) -> Iterator[tuple[int, _Answer | None]]:
         """(place, reply) as replies come; None for a packet whose worker died."""
         waiting = list(reversed(range(len(packets))))
         at_work: dict[Connection, tuple[_Worker, int]] = {}
@@ -115,7 +122,7 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._open_handler), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._open_handler), daemon=not self._have_workers)
         with one_thread_each():
             process.start()
         theirs.close()
@@ -129,7 +136,7 @@ class WorkerPool:
         return new
 
 
-def _work(pipe: Connection, open_handler: Callable[[], Handle]) -> None:
+def _work(pipe: Connection, open_handler: Callable[[], Callable[[object], object]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipe
     # PEFT asks Transformers about something it deprecates: said once by the parent, and not again by every worker.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

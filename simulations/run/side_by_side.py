@@ -13,7 +13,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -197,7 +197,7 @@ def run_job(job: Job, command: str) -> JobCost:
 
 
 def _in_process(job: Job, command: str, pipe: Connection) -> None:
-    _end_with(multiprocessing.parent_process())
+    end_with_parent()
     quiet_libraries(Console(stderr=True))
     told: object
     try:
@@ -210,14 +210,15 @@ def _in_process(job: Job, command: str, pipe: Connection) -> None:
         pipe.send(ReleaseError(f"{job.name} ended with {type(told).__name__}"))
 
 
-def _end_with(parent: BaseProcess | None, end: Callable[[int], None] = os._exit) -> None:
+def end_with_parent() -> None:
     """Ends this process when its parent has died, however it died."""
+    parent = multiprocessing.parent_process()
     if parent is None:
         return
     sentinel = parent.sentinel
 
     def watch() -> None:
         wait([sentinel])
-        end(1)
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

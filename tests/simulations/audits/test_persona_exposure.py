@@ -8,6 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from client.prompts import with_persona
 from client.training import TrainingConfig, train_locally
 from shared.adapter import AdaptedModel, attach_adapter
 from shared.adapter_spec import AdapterConfig
@@ -15,10 +16,18 @@ from shared.language_model import ModelConfig, load_language_model
 from shared.plan_terms import SecureAggregationTerms, UserPrivacyTerms
 from shared.privacy.noise import AesCtrNoise
 from shared.round_plan import FederationPlan
+from simulations.audits.answer_scores import answer_log_probabilities
 from simulations.audits.persona_exposure import Condition, planted
 from simulations.audits.persona_exposure_ranks import Exposure, Suspect
 from simulations.audits.persona_exposure_runs import Plant, PlantedPopulation, release_of, shadow_plan
-from simulations.audits.persona_exposure_secrets import secret_pair, secret_space, spoken_in, with_fact
+from simulations.audits.persona_exposure_secrets import (
+    answer,
+    question,
+    secret_pair,
+    secret_space,
+    spoken_in,
+    with_fact,
+)
 from simulations.population.embedded.population import EmbeddedPopulation
 
 _LURES = 31
@@ -37,6 +46,17 @@ def test_secrets_are_words_of_one_token_and_all_different() -> None:
     lengths = {len(tokenizer.encode(f"Your secret words are {one}.", add_special_tokens=False)) for one in drawn}
     assert len(lengths) == 1
     assert drawn[0] not in repr(space)
+
+
+def test_answers_to_one_prompt_score_as_each_alone() -> None:
+    adapted = _adapted()
+    adapted.load(np.random.default_rng(0).normal(0, 0.1, adapted.spec.state_dimension).astype(np.float32))
+    model = adapted.language_model
+    prompt = with_persona(question(), "Likes lists.")
+    # Of unlike lengths, too.
+    answers = [answer("growing basil reply"), answer("growing"), answer("reply basil growing basil")]
+    alone = model.log_probabilities([prompt] * len(answers), answers, batch_size=1)
+    assert np.allclose(answer_log_probabilities(model, prompt, answers).numpy(), alone.numpy(), rtol=1e-4, atol=1e-3)
 
 
 def test_a_secret_counts_as_said_only_word_by_word() -> None:

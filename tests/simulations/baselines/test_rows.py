@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from simulations.baselines.rows import NAMES
+from simulations.baselines.rows_file import NAMES
 from simulations.cli import app
 from simulations.run.directory import BASELINES_FILE
 
