@@ -42,7 +42,7 @@ from simulations.run.measurement import held_out_users, make_folds, measure_embe
 from simulations.run.progress import RunProgress
 from simulations.run.run import start_run
 
-_TUNING_USERS, _TUNING_PAIRS = 96, 1000
+_TUNING_USERS, _TUNING_PAIRS = 96, 600
 _BATCH = 16
 # Three steps of Adam on both factors, and the mean itself: the setting of FedIT in `tacit-sim methods compare`.
 _FEDDPO: Mapping[str, object] = {

@@ -17,6 +17,7 @@ from simulations.run.directory import BASELINES_FILE, RunFiles
 
 Name = Literal["base", "local-only", "central-dpo", "central-sft", "feddpo", "ours"]
 NAMES: tuple[Name, ...] = get_args(Name)
+PAIRS = 3_000
 RATES = (3e-3, 1e-2, 3e-2)
 
 
@@ -30,7 +31,7 @@ class Budget:
     rounds: of the federation without privacy, at most; None is as many as the run had.
     """
 
-    pairs: int = 20_000
+    pairs: int = PAIRS
     epochs: int = 1
     rates: tuple[float, ...] = RATES
     local_users: int = 32

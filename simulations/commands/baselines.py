@@ -19,7 +19,9 @@ def baselines(
         str | None,
         typer.Option(help="Comma-separated: base, local-only, central-dpo, central-sft, feddpo, ours; all by default."),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="That TRL trains on at most, drawn from everyone's.")] = 20_000,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, help="That TRL trains on at most, drawn from everyone's; 3,000 by default.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Over them.")] = 1,
     rates: Annotated[
         str | None, typer.Option(help="Learning rates to choose from on tuning users; of recorded data, the first.")
@@ -40,7 +42,7 @@ def baselines(
     with explained_here("rows that are made stand, and the same command goes on with the others"):
         try:
             from simulations.baselines.rows import run_baselines
-            from simulations.baselines.rows_file import NAMES, RATES, Budget
+            from simulations.baselines.rows_file import NAMES, PAIRS, RATES, Budget
         except ModuleNotFoundError as error:
             raise ConfigError(f"{error.name} is not installed: pip install 'tacit[sim,bench]'") from None
         names = [name.strip() for name in only.split(",")] if only is not None else list(NAMES)
@@ -55,7 +57,7 @@ def baselines(
             found = run_baselines(
                 directory,
                 [name for name in NAMES if name in names],
-                Budget(pairs=pairs, epochs=epochs, rates=chosen),
+                Budget(pairs=PAIRS if pairs is None else pairs, epochs=epochs, rates=chosen),
                 shown=shown,
             )
         out.print(rows_view(found))
