@@ -9,12 +9,14 @@ Flower's modules used here are internal: its version is pinned, and tests run al
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +45,8 @@ from server.deployment.running import LOOPBACK, Running
 
 _LOG = logging.getLogger(__name__)
 _GONE = "unregistered"
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_DATABASE_MILLISECONDS = "25000"  # Flower's clients give a request 30 s
 _NOT_NOW = frozenset({502, 503, 504})
 NodeState = Literal["online", "offline", "registered"]
 
@@ -92,8 +96,25 @@ def run_superlink(directory: ServerDirectory, running: Running) -> None:
     """Becomes SuperLink; does not return."""
     from flwr.superlink.cli import flower_superlink
 
+    wait_longer_for_the_database()
+    # Every request makes thousands of objects, and a full collection looks at all that was ever imported: with Python's
+    # thresholds a seventh of SuperLink's time.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
     sys.argv = ["flower-superlink", *superlink_arguments(directory, running)]
     flower_superlink()
+
+
+def wait_longer_for_the_database() -> None:
+    """Has this process's connections to SQLite wait for each other for almost as long as a device waits for an answer.
+
+    After Flower's 5 s SuperLink answers 500 ("database is locked"), upon which a SuperNode ends and a run is lost. A
+    round of 25 devices on a slow core is enough: SQLite serves whoever asks in a lucky moment, not whoever came first.
+    """
+    sql = import_module("flwr.supercore.sql_mixin")
+    known = dict(sql.SQLITE_PRAGMAS)
+    if "busy_timeout" not in known:
+        raise DeploymentError("this version of Flower keeps its database in another way than Tacit knows")
+    setattr(sql, "SQLITE_PRAGMAS", tuple({**known, "busy_timeout": _DATABASE_MILLISECONDS}.items()))  # noqa: B010
 
 
 def is_serving(running: Running, *, timeout: float = 2.0) -> bool:

@@ -169,6 +169,7 @@ def _idle(level: int, devices: Load, meter: Meter, seconds: float) -> dict[str, 
         "part": "idle",
         "devices": level,
         "active": window.seen.active,
+        "lost": dict(window.seen.ended),
         "requests_per_second": requests / window.seconds,
         "polls_per_second": rate,
         "polls_due_per_second": due,
@@ -236,6 +237,7 @@ def _round(
         "executor_peak_rss_bytes": window.used.rss.get("executor"),
         "rss_bytes": window.used.rss,
         "cores_of_others": window.used.others / window.seconds,
+        "lost": dict(window.seen.ended),
         "written_bytes": window.used.written["superlink"],
     }
 
@@ -276,17 +278,23 @@ def _spelled(idle: dict[str, object]) -> str:
         f"{idle['devices']} devices idle: {_number(idle, 'polls_per_second'):.1f} of "
         f"{_number(idle, 'polls_due_per_second'):.1f} polls/s, median {median:.0f} ms, p95 {p95:.0f} ms; cores: "
         f"{spent}, devices {_number(idle, 'cores_of_the_load'):.2f}, others {_number(idle, 'cores_of_others'):.2f}"
-        f"{': SATURATED' if idle['saturated'] else ''}"
+        f"{_spelled_lost(idle)}{': SATURATED' if idle['saturated'] else ''}"
     )
+
+
+def _spelled_lost(result: dict[str, object]) -> str:
+    lost = result["lost"]
+    named = ", ".join(f"{count} {why}" for why, count in lost.items()) if isinstance(lost, dict) else ""
+    return f"; lost: {named}" if named else ""
 
 
 def _spelled_round(done: dict[str, object]) -> str:
     if done["round_seconds"] is None:
-        return f"{done['devices']} devices, a round: {done['state']} ({done['said']})"
+        return f"{done['devices']} devices, a round: {done['state']} ({done['said']}){_spelled_lost(done)}"
     return (
         f"{done['devices']} devices, a round: {done['replies']} replies in {_number(done, 'round_seconds'):.1f} s, "
         f"{1000 * _number(done, 'serving_cpu_seconds_a_device'):.0f} ms of the server's cores and "
-        f"{_number(done, 'requests_a_device'):.1f} requests a device"
+        f"{_number(done, 'requests_a_device'):.1f} requests a device{_spelled_lost(done)}"
     )
 
 
