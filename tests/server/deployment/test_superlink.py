@@ -16,6 +16,7 @@ from server.deployment.superlink import wait_longer_for_the_database
 _LONGER_THAN_FLOWER_WAITS = 6.0
 
 
+@pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")  # of Flower's alembic.ini
 def test_a_request_outwaits_another_that_writes_for_longer_than_flower_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
