@@ -275,11 +275,11 @@ def test_rays_actors_sum_as_one_process_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)  # each of its fifteen messages has a process of its own load PyTorch
 def test_supernodes_sum_under_masks_with_a_process_for_every_message(tmp_path: Path) -> None:
-    terms = replace(_SECURE, stage_timeout=300.0, dropout=0.0, corrupt=0.0)
-    of = replace(_private(secure_aggregation=terms, rounds=1), cohort_size=3, devices=3, round_timeout=300.0)
-    run_deployed(of, FewDevices(devices=3), directory=tmp_path / "run", timeout=500.0)
+    terms = replace(_SECURE, stage_timeout=600.0, dropout=0.0, corrupt=0.0)
+    of = replace(_private(secure_aggregation=terms, rounds=1), cohort_size=3, devices=3, round_timeout=600.0)
+    run_deployed(of, FewDevices(devices=3), directory=tmp_path / "run", timeout=1100.0)
 
     (record,) = read_rounds(tmp_path / "run")
     assert (record.replies, record.failures) == (3, ())
