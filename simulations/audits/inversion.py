@@ -271,7 +271,7 @@ def _matching_result(scene: _Scene, progress: Tell) -> AuditResult:
         name=_NAME, unit=None, claim=None, delta=None, lower_bound=None, estimate=None, confidence=0.95,
         canaries=len(secrets), verdict="measured", figures=figures,
         observer="by row; knows model, plan, adapter and the lengths of the pair's parts; in a known frame also every "
-        "token but two, and the {len(space.words)} words that the two are from",
+        f"token but two, and the {len(space.words)} words that the two are from",
         method="gradient matching (TAG, LAMP): mean cosine by factor, "
         f"{scene.sizes.matching_steps} steps over distributions in a frame and "
         f"{scene.sizes.blind_steps} blind, then token by token; the control is the row without noise in a known frame. "
