@@ -7,6 +7,7 @@ Workers measure and this process writes, so that several may be at work beside o
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from simulations.run.side_by_side import end_with_parent
 
 # The longest first: what is begun last decides how long a core idles at the end.
 _ROWS: tuple[Name, ...] = ("feddpo", "central-dpo", "central-sft", "local-only", "base", "ours")
+_OURS = frozenset({"client", "server", "shared", "simulations"})
 _AUDITS = ("persona", "canaries", "inversion", "membership", "one-run", "transcript")
 
 
@@ -172,8 +174,17 @@ def _measure(part: Part) -> Measured:
     try:
         found = part.measure()
     except Exception as error:  # whatever it is, the other parts are none the worse
-        failure = f"{type(error).__name__}: {error}"
+        failure = _said_of(error)
     return Measured(found=found, failure=failure, seconds=time.perf_counter() - began)
+
+
+def _said_of(error: Exception) -> str:
+    """An error of ours holds nobody's text; where another comes from must do, for it may quote what it was given."""
+    name = type(error).__name__
+    if type(error).__module__.partition(".")[0] in _OURS:
+        return f"{name}: {error}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name}, in {Path(last.filename).name}, line {last.lineno}"
 
 
 def _missing(

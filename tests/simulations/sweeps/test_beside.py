@@ -17,14 +17,14 @@ from server.releases import CHECKPOINT_FILE, ReleaseError
 from server.run_summary import SUMMARY_FILE
 from simulations.audits.audit_file import AuditFile, read_audit
 from simulations.audits.registry import AUDITS, SMALL, AuditSettings
-from simulations.audits.run_audits import run_audits
+from simulations.audits.run_audits import AuditOutcome, run_audits
 from simulations.baselines.rows_file import NAMES, SMALL_BUDGET, Budget, Row, RowsFile
 from simulations.run.config import RunConfig
 from simulations.run.directory import AUDIT_FILE, BASELINES_FILE, RunFiles
 from simulations.run.progress import RunProgress
 from simulations.run.run import start_run
 from simulations.sweeps import beside
-from simulations.sweeps.beside import Beside, Wanted, measure_beside
+from simulations.sweeps.beside import AuditPart, Beside, Wanted, measure_beside
 from tests.simulations.run.files import settings, write_pairs
 
 _AUDITED = ("canaries", "membership")
@@ -148,6 +148,20 @@ def test_what_the_small_form_found_does_not_stand_for_the_full_one(tmp_path: Pat
     assert RowsFile(tmp_path, SMALL_BUDGET).is_made("base")
     assert not RowsFile(tmp_path, Budget()).is_made("base")
     assert json.loads((tmp_path / BASELINES_FILE).read_text())["rows"]["base"]["budget"] == SMALL_BUDGET.to_json()
+
+
+class _Failing(AuditPart):
+    """Fails as something does that quotes what it was given."""
+
+    def measure(self) -> AuditOutcome:
+        return AuditOutcome(results=[int("my diagnosis")])  # type: ignore[list-item]
+
+
+def test_a_failure_that_quotes_what_it_was_given_is_not_repeated() -> None:
+    failed = beside._measure(_Failing(cell="a", directory=Path(), name="persona", settings=_SETTINGS))
+    assert failed.failure is not None
+    assert failed.failure.startswith("ValueError, in test_beside.py, line ")
+    assert "diagnosis" not in failed.failure
 
 
 def test_every_audit_and_row_has_its_turn() -> None:
