@@ -98,7 +98,7 @@ def run_superlink(directory: ServerDirectory, running: Running) -> None:
 
     wait_longer_for_the_database()
     # Every request makes thousands of objects, and a full collection looks at all that was ever imported: with Python's
-    # thresholds a seventh of SuperLink's time.
+    # thresholds a tenth of SuperLink's time.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
     sys.argv = ["flower-superlink", *superlink_arguments(directory, running)]
     flower_superlink()
