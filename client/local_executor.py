@@ -39,11 +39,12 @@ from shared.code_list import CodeList, CodeListError
 _LOG = logging.getLogger(__name__)
 _COMPONENT = "flwr-clientapp"
 _POLL_SECONDS = 0.5
-_ASK_SECONDS = 10.0  # a SuperNode on this machine that says nothing for so long has died
+_ASK_SECONDS = 30.0  # a SuperNode on this machine that says nothing for so long has died
 _TASK_SECONDS = 30.0  # the same, of what may be large
 _MOST_TRIES = 3
 _PATIENCE_SECONDS = 45.0
 _NO_PART_BYTES = 16  # of an answer that holds no part of a message
+_STORED_SECONDS = 5.0  # within which a SuperNode has stored the message whose task it gave
 _PROTECTED = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 
 
@@ -79,11 +80,14 @@ class LocalExecutor:
         return None if self._last_answer is None else time.monotonic() - self._last_answer
 
     def run(self, stop: threading.Event, *, answered: Callable[[], None] = lambda: None) -> None:
-        """Answers until told to stop. A SuperNode that does not answer is asked again.
+        """Answers until told to stop, or until its SuperNode must be started anew. Who is not there is asked again.
+
+        A SuperNode waits for the answer to its message for ever and takes no other meanwhile, though it says that it is
+        online. So one whose message could not be answered, or was lost on its way here, is of no more use.
 
         Args:
             stop: holds at once while nothing is being answered, else when that is done.
-            answered: called after each task.
+            answered: called after each task that was answered.
         """
         auth = SuperExecAuthHttpInterceptor(master_secret=self._secret, protected_methods=_PROTECTED)
         # Asked again by the loop and not by the call, which would not see `stop`.
@@ -92,6 +96,9 @@ class LocalExecutor:
             while not stop.is_set():
                 try:
                     found = tasks.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
+                except httpx.ReadTimeout:
+                    _LOG.warning("the SuperNode did not say whether there is a task")
+                    return
                 except Exception as error:  # whatever it is: the SuperNode is being restarted
                     _LOG.debug("the SuperNode gives no task (%s)", type(error).__name__)
                     stop.wait(_POLL_SECONDS)
@@ -99,17 +106,20 @@ class LocalExecutor:
                 if found.HasField("task") and found.token and not stop.is_set():
                     self._is_busy = True
                     try:
-                        self._answer(found.token)
+                        is_answered = self._answer(found.token)
                     finally:
                         self._last_answer = time.monotonic()
                         self._is_busy = False
+                    if not is_answered:
+                        return
                     answered()
                 else:
                     stop.wait(_POLL_SECONDS)
         finally:
             tasks.close()
 
-    def _answer(self, token: str) -> None:
+    def _answer(self, token: str) -> bool:
+        """Whether the SuperNode has the answer."""
         client = self._client(RuntimeTokenHttpInterceptor(token), _Patience())
         heartbeat = HeartbeatSender(_heartbeat_of(client))
         context: Context | None = None
@@ -129,6 +139,7 @@ class LocalExecutor:
                 push_task_output(client=client, context=context, sub_status=status, details=details)
             heartbeat.stop()
             client.close()
+        return status == SubStatus.COMPLETED
 
     def _refusal(self, message: Message, bundle: bytes) -> Message | None:
         """What is said to a run of code that is not allowed: the server learns which, and why."""
@@ -184,7 +195,10 @@ class _StalledError(RuntimeError):
 
 
 class _Patience:
-    """Gives up a message of which no part has come for a while. Flower waits for ever where a run ended on its way."""
+    """Gives up a message of which no part has come for a while. Flower waits for hours where the rest was lost.
+
+    A SuperNode gives a task a moment before it has stored its message, too: who is too fast asks again.
+    """
 
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -192,6 +206,11 @@ class _Patience:
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         """See Flower's `ProtobufClientInterceptor`."""
         response = call_next(context)
+        if context.rpc_method.endswith("/PullMessages"):
+            latest = time.monotonic() + _STORED_SECONDS
+            while response.status_code == httpx.codes.OK and not response.content and time.monotonic() < latest:
+                time.sleep(_POLL_SECONDS / 5)
+                response = call_next(context)
         if context.rpc_method.endswith("/PullObject"):
             now = time.monotonic()
             if len(response.content) > _NO_PART_BYTES:

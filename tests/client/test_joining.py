@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flwr.app import Context, Message
+from flwr.supercore.fab import Fab
+from flwr.supercore.run import Run
+from flwr.supercore.runtime import RuntimeHttpClient
 
+from client import local_executor
+from client.joining import take_part
+from client.local_executor import pull_task_input
 from client.profile import Profile
 from client.server_settings import ServerSettings, ServerSettingsError
 from client.vault_device import VaultDevice
@@ -91,6 +99,40 @@ def test_devices_with_vaults_train_the_adapter_of_the_inline_engine_and_tell_not
             assert shared is not None
             assert shared.round_number == 2
         assert ServerSettings.load(profile.server_file) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_message_that_was_lost_on_the_device_costs_a_round_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[None] = []
+
+    def loses_the_first(client: RuntimeHttpClient) -> tuple[Message, Context, Run, Fab]:
+        if not lost:
+            lost.append(None)
+            raise RuntimeError("lost")
+        return pull_task_input(client)
+
+    monkeypatch.setattr(local_executor, "pull_task_input", loses_the_first)
+    of = plan(rounds=1, cohort_size=1, devices=1, round_timeout=160.0)
+    profile = made_profile(tmp_path / "home", monkeypatch, FewDevices(devices=1), 0)
+    place, stop = tmp_path / "network", threading.Event()
+    place.mkdir(mode=0o700)
+    with ExitStack() as stack, opened(profile) as vault:
+        network = Loopback(place, stack)
+        settings = ServerSettings.parse(network.address, root_certificates=None, number=0)
+        settings.write(profile.server_file)
+        vault.taking_part.decide("on")
+        device = threading.Thread(target=take_part, args=(profile, vault, settings, stop))
+        device.start()
+        try:
+            network.run(of, RunOutput(directory=str(tmp_path / "run")), timeout=300.0)
+        finally:
+            stop.set()
+            device.join()
+    assert lost
+    assert [(record.replies, record.failures) for record in read_rounds(tmp_path / "run")] == [(1, ())]
 
 
 def test_nothing_leaves_without_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

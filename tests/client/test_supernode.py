@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from client.server_settings import ServerSettings
 from client.supernode import SuperNode
 from client.vault.vault import Vault
 from client.vault_device import VaultDevice
+from tests.client.listening import listening
 from tests.client.profiles import new_profile, opened, use_home
 
 SETTINGS = ServerSettings(host="127.0.0.1", port=9)
@@ -117,19 +118,6 @@ def joined(profile: Profile) -> Iterator[tuple[Joined, Vault]]:
         finally:
             running.stop.set()
             running.thread.join(20)
-
-
-@contextmanager
-def listening(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_node_listens_when_the_socket_on_its_port_is_its_own(stand_in: StandIn, tmp_path: Path) -> None:
