@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from client import tied_process
+from tests.processes import lives
 
 _TIED = [sys.executable, "-I", str(Path(tied_process.__file__))]
 # Says its id, and how it is asked to end.
@@ -40,16 +41,11 @@ def _read(file: Path) -> int:
 
 def _gone(process: int, seconds: float = 10.0) -> bool:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return True
-        state = Path(f"/proc/{process}/stat")
-        if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
+    while lives(process):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
-    return False
+    return True
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -69,16 +70,22 @@ def watched(directory: Path, markers: list[bytes], *, seconds: float = 0.2) -> I
     stop = threading.Event()
 
     def look() -> None:
-        for path in directory.rglob("*"):
+        # Not rglob, which fails where a directory goes away under it.
+        for path in (Path(place) / name for place, _, names in os.walk(directory) for name in names):
             with suppress(OSError):
                 if path.is_file():
                     content = path.read_bytes()
                     count = sum(marker in content for marker in markers)
                     found[str(path)] = max(found.get(str(path), 0), count)
 
+    failures: list[BaseException] = []
+
     def go() -> None:
-        while not stop.wait(seconds):
-            look()
+        try:
+            while not stop.wait(seconds):
+                look()
+        except BaseException as error:  # a watch that ended early has seen nothing of the rest
+            failures.append(error)
 
     thread = threading.Thread(target=go, daemon=True)
     thread.start()
@@ -88,3 +95,5 @@ def watched(directory: Path, markers: list[bytes], *, seconds: float = 0.2) -> I
         stop.set()
         thread.join()
         look()
+        if failures:
+            raise failures[0]

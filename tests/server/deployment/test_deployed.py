@@ -37,6 +37,7 @@ from simulations.engines.inline import run_inline
 from tests.client.profiles import PASSPHRASE
 from tests.client.test_joining import made_profile
 from tests.federation import MARKER, FewDevices, adapter_vector, plan
+from tests.processes import lives
 
 _BESIDE = Path(sys.executable).parent
 _SECONDS = 400.0
@@ -169,7 +170,7 @@ def test_a_run_survives_the_death_of_each_process_and_ends_as_if_nothing_had_hap
             assert "2 online" in site.tacit_server("status")
         said = site.tacit_server("train", "--name", "first", "--resume")
         family = list(children(up.pid))
-    until(lambda: not any(map(_lives, family)), 30.0)
+    until(lambda: not any(map(lives, family)), 30.0)
 
     now, ledger = run.control(), read_state(run.path / LEDGER_FILE)
     assert now is not None
@@ -240,7 +241,7 @@ def test_devices_reach_nothing_but_the_fleet_and_revoked_ones_not_even_that(site
             assert "0 online, 0 enrolled, 1 revoked" in site.tacit_server("status")
             until(lambda: "the connection to the server ended" in (tmp_path / "join-0.log").read_text())
         family = list(children(up.pid))
-    until(lambda: not any(map(_lives, family)), 30.0)
+    until(lambda: not any(map(lives, family)), 30.0)
     assert "stopped" in (tmp_path / "up.log").read_text()
     _check_logs(site.directory)
 
@@ -257,13 +258,6 @@ def _check_logs(directory: ServerDirectory) -> None:
 def _asked(run: ServerRun) -> list[int]:
     state = read_state(run.path / LEDGER_FILE)
     return [] if state is None else [number for number, _ in state.asked]
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def _as_toml(of: FederationPlan) -> str:

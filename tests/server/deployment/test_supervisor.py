@@ -15,6 +15,7 @@ import pytest
 
 from server.deployment import supervisor
 from server.deployment.supervisor import Service, Supervisor
+from tests.processes import lives
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +55,6 @@ def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def numbers(path: Path) -> list[int]:
