@@ -13,10 +13,10 @@ from flwr.app import Context, Message
 from flwr.supercore.fab import Fab
 from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import pull_task_input
 
 from client import local_executor
 from client.joining import take_part
-from client.local_executor import pull_task_input
 from client.profile import Profile
 from client.server_settings import ServerSettings, ServerSettingsError
 from client.vault_device import VaultDevice
