@@ -9,11 +9,14 @@ trained on what is left.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from client.learning import Learning
 from client.vault.forgetting import Excluded, Forgotten
 from client.vault.vault import Vault
 from client.vault_device import VaultDevice
+
+if TYPE_CHECKING:
+    from client.learning import Learning  # loads PyTorch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from client.vault.errors import VaultLockedError
 from client.vault.header import HEADER_FILE
 from client.vault.keys import Unlocker
 from client.vault.vault import Vault
-from shared.language_model import ModelConfig
+from shared.model_config import ModelConfig
 from shared.private_files import write_private
 
 HOME_VARIABLE = "TACIT_HOME"

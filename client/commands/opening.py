@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from client.vault.vault import Vault
 
 out, err = Console(), Console(stderr=True)
+# Where errors that say what to do are defined.
+_EXPECTED = (
+    ("client.device", "DeclinedError"),
+    ("client.device", "DeviceError"),
+    ("client.importers.jsonl_store", "StoreBusyError"),
+    ("client.importers.reading", "ImportFileError"),
+    ("client.persona.book", "PersonaBookError"),
+    ("client.privacy_ledger", "LedgerError"),
+    ("client.privacy_policy", "PolicyError"),
+    ("client.profile", "ProfileError"),
+    ("client.training", "TrainingError"),
+    ("client.vault.errors", "VaultError"),
+    ("shared.adapter_spec", "AdapterError"),
+    ("shared.causal_lm", "LanguageModelError"),
+    ("shared.chat_format", "ChatTemplateError"),
+    ("shared.conversation", "InvalidConversationError"),
+    ("shared.preference_files", "PreferenceFileError"),
+)
 
 
 def asker() -> AskPassphrase | None:
@@ -49,23 +67,6 @@ def told(interrupted: str = "nothing was changed") -> AbstractContextManager[Non
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    from client.device import DeclinedError, DeviceError
-    from client.importers.jsonl_store import StoreBusyError
-    from client.importers.reading import ImportFileError
-    from client.persona.book import PersonaBookError
-    from client.privacy_ledger import LedgerError
-    from client.privacy_policy import PolicyError
-    from client.profile import ProfileError
-    from client.training import TrainingError
-    from client.vault.errors import VaultError
-    from shared.adapter_spec import AdapterError
-    from shared.chat_format import ChatTemplateError
-    from shared.conversation import InvalidConversationError
-    from shared.language_model import LanguageModelError
-    from shared.preference_files import PreferenceFileError
-
-    return (
-        AdapterError, ChatTemplateError, DeclinedError, DeviceError, ImportFileError, InvalidConversationError,
-        LanguageModelError, LedgerError, OSError, PersonaBookError, PolicyError, PreferenceFileError,
-        ProfileError, StoreBusyError, TrainingError, VaultError,
-    )  # fmt: skip
+    # A module that was not loaded has raised nothing; to load PyTorch for a wrong passphrase would take seconds.
+    loaded = [(sys.modules[module], name) for module, name in _EXPECTED if module in sys.modules]
+    return (OSError, *(getattr(module, name) for module, name in loaded))
