@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from server.commands.explained import ServerOption, explained, out, said
+from server.commands.explained import ServerOption, err, explained, out, said
 
 if TYPE_CHECKING:
     from server.deployment.directory import ServerDirectory
+
+_STARTS_SECONDS = 60.0  # within which a server that was just brought up has a SuperLink that answers
 
 
 def enrol(
@@ -101,14 +104,23 @@ def _directory(path: Path) -> ServerDirectory:
 def _tell(directory: ServerDirectory) -> None:
     from server.deployment.devices import DeviceBook
     from server.deployment.running import read_running
-    from server.deployment.superlink import connected
+    from server.deployment.superlink import UnansweredError, connected
 
     running = read_running(directory)
     if running is None:
         said("the server is not up: it will know when it is")
         return
-    with connected(directory, running) as control:
-        control.follow(DeviceBook(directory.devices))
+    latest = time.monotonic() + _STARTS_SECONDS
+    with connected(directory, running) as control, err.status("telling SuperLink"):
+        while True:
+            try:
+                control.follow(DeviceBook(directory.devices))
+            except UnansweredError:
+                if time.monotonic() > latest:
+                    raise
+                time.sleep(1.0)
+            else:
+                return
 
 
 def _states(directory: ServerDirectory) -> dict[int, str]:

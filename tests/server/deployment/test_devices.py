@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.deployment.devices import DeviceBook
 from server.deployment.directory import DeploymentError, ServerDirectory, ServerSettings
+from server.deployment.running import claimed, free_ports
+from server.deployment.superlink import SuperLinkControl, UnansweredError
 from server.enrolment import read_device_list
 from shared.device_card import DeviceCard
 
@@ -136,3 +138,29 @@ def test_who_tells_superlink_last_tells_it_what_stands(tmp_path: Path) -> None:
     second.join(5.0)
 
     assert told == [(False,), (True,)]
+
+
+def test_who_enrols_while_the_server_starts_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    front, metrics = free_ports(2)
+    settings = ServerSettings(host="localhost", listen="127.0.0.1", port=front, metrics_port=metrics)
+    server = ServerDirectory.create(tmp_path / "server", settings)
+    (tmp_path / "0.json").write_text(card(0).to_json())
+    told: list[int] = []
+    tried: list[None] = []
+
+    def follow(_: SuperLinkControl, book: DeviceBook) -> None:
+        tried.append(None)
+        if len(tried) < 3:
+            raise UnansweredError("is it starting?")
+        told.extend(one.number for one in book.active())
+
+    monkeypatch.setattr(SuperLinkControl, "follow", follow)
+    monkeypatch.setattr("server.commands.devices.time.sleep", lambda _seconds: None)
+    with claimed(server, settings):
+        assert CliRunner().invoke(app, ["enrol", str(tmp_path / "0.json"), "--server", str(server.path)]).exit_code == 0
+        monkeypatch.setattr("server.commands.devices._STARTS_SECONDS", 0.0)
+        tried.clear()
+        refused = CliRunner().invoke(app, ["enrol", str(tmp_path / "0.json"), "--server", str(server.path)])
+    assert told == [0]
+    assert refused.exit_code == 1
+    assert "is it starting?" in refused.output
