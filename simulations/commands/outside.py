@@ -97,7 +97,7 @@ def benchmarks(
     max_new_tokens: Annotated[int | None, typer.Option(help="Shorter replies than a task wants.", min=1)] = None,
     json_path: _Json = None,
 ) -> None:
-    """Standard benchmarks by lm-eval: MMLU-Pro, GPQA, Minerva, OlympiadBench. Needs tacit[lm-eval] and a hub.
+    r"""Standard benchmarks by lm-eval: MMLU-Pro, GPQA, Minerva, OlympiadBench. Needs tacit\[lm-eval] and a hub.
 
     Example:
 

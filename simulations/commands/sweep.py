@@ -59,7 +59,7 @@ def sweep(
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Write report.html and plots/ at the end.")] = False,
 ) -> None:
-    """Run every cell of a sweep with every seed; the same command goes on with a sweep that was stopped or killed.
+    r"""Run every cell of a sweep with every seed; the same command goes on with a sweep that was stopped or killed.
 
     The figures of all runs stand in sweep.csv (and sweep.parquet) of --out, a row each, what varies as columns.
 
@@ -77,10 +77,10 @@ def sweep(
 
       base = { preset = "demo", set = { "data.users" = 300, "federation.cohort-size" = 50 } }
 
-      grid = { "run.epsilon" = [inf, 4, 1], "adapter.rank" = [2, 4] }
+      grid = { "run.epsilon" = \[inf, 4, 1], "adapter.rank" = \[2, 4] }
 
-    Keys of [grid] are combined with each other; those of a [[zip]] go together; [[cells]] have names of their own.
-    [budget] holds memory-gib, run-gib (what the first run of its kind may take) and processes.
+    Keys of \[grid] are combined with each other; those of a [\[zip]] go together; [\[cells]] have names of their own.
+    \[budget] holds memory-gib, run-gib (what the first run of its kind may take) and processes.
     """
     from simulations.run.progress import RunProgress
     from simulations.sweeps.beside import measure_beside
