@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared.privacy.guarantee import format_delta, format_epsilon
 from simulations.report.drawing import INK, Drawn, Mark, below, drawn, label, mark_of, new_figure
 from simulations.report.figure import DataTable, ReportFigure, number, percent, with_interval
-from simulations.report.pooled import WIN, but_for_privacy, ceiling_of, gain_kept, headline, pooled
+from simulations.report.pooled import STEP, WIN, but_for_privacy, ceiling_of, gain_kept, headline, pooled
 from simulations.report.sources import RunGroup
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def frontier_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
         title="What privacy leaves of the gain",
         says=(
             "The smaller ε, the less anyone learns of one unit from the releases. Bars are 95 % intervals over users "
-            "of all seeds together, small marks single seeds; the band is the same training without noise. Gain kept "
-            "is the win rate above one half over that of the ceiling, users drawn together: “met” and “missed” "
-            f"say whether its interval lies above or below {100 * _BAR:.0f} %.{_of_two_units(private)}"
+            "of all seeds together, small marks single seeds; the band is the same training without noise (but for the "
+            "server's step, which may be fitted to the noise). Gain kept is the win rate above one half over that of "
+            "the ceiling, users drawn together: “met” and “missed” say whether its interval lies above or below "
+            f"{100 * _BAR:.0f} %.{_of_two_units(private)}"
         ),
         drawn=_draw(private, ceilings),
         table=DataTable(
@@ -87,16 +88,26 @@ def _row(group: RunGroup, groups: Sequence[RunGroup]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Series:
-    """Settings that differ in ε alone."""
+    """Settings that differ in ε, and in a step of the server's that is fitted to it."""
 
     label: str
     groups: tuple[RunGroup, ...]
 
 
+def _rest(group: RunGroup, *also: str) -> str:
+    return str(sorted(but_for_privacy(group, *also).items()))
+
+
 def _series(private: Sequence[RunGroup]) -> list[_Series]:
     found: dict[tuple[str, str], list[RunGroup]] = {}
     for group in private:
-        found.setdefault((group.kind, str(sorted(but_for_privacy(group).items()))), []).append(group)
+        found.setdefault((group.kind, _rest(group, STEP)), []).append(group)
+    # Two steps at one ε are no fitted ones: each has a series of its own.
+    for key, groups in list(found.items()):
+        if len({group.epsilon for group in groups}) < len(groups):
+            del found[key]
+            for group in groups:
+                found.setdefault((group.kind, _rest(group)), []).append(group)
     kinds = [kind for kind, _ in found]
     return [
         _Series(

@@ -17,6 +17,8 @@ from simulations.run.figure_rows import COLUMNS, Column, figure_rows
 WIN = "win_rate_greedy"
 _OF_PRIVACY = ("privacy.", "user-privacy.", "pair-privacy.", "secure-aggregation.", "run.")
 _ALSO_OF_PRIVACY = ("federation.aggregation", "federation.attempts", "federation.sampling", "data.path")
+# The more noise, the smaller a step of the server's has to be: it may be fitted to the noise, which is known before.
+STEP = "federation.server-learning-rate"
 
 
 def headline(group: RunGroup) -> str:
@@ -52,11 +54,22 @@ def pooled(group: RunGroup, column: Column) -> Estimate | None:
 
 
 def ceiling_of(group: RunGroup, groups: Sequence[RunGroup]) -> RunGroup | None:
-    """The setting without privacy that is like this one in everything else; None where there is none."""
+    """The setting without privacy that is like this one in everything else; None where there is none.
+
+    Where none has the same step of the server's, the one that gains most of those that differ in it alone.
+    """
     if group.epsilon is None:
         return None
-    own = but_for_privacy(group)
-    return next((other for other in groups if other.epsilon is None and but_for_privacy(other) == own), None)
+    without = [other for other in groups if other.epsilon is None and pooled(other, "own") is not None]
+    own, rest = but_for_privacy(group), but_for_privacy(group, STEP)
+    same = next((other for other in without if but_for_privacy(other) == own), None)
+    others = [other for other in without if but_for_privacy(other, STEP) == rest]
+    return same or max(others, key=_gain, default=None)
+
+
+def _gain(group: RunGroup) -> float:
+    found = pooled(group, "own")
+    return -math.inf if found is None else found.value
 
 
 def gain_kept(group: RunGroup, ceiling: RunGroup) -> RetainedGain | None:
@@ -82,9 +95,8 @@ def gain_kept(group: RunGroup, ceiling: RunGroup) -> RetainedGain | None:
     return None if math.isnan(kept.low) or math.isnan(kept.high) else kept
 
 
-def but_for_privacy(group: RunGroup) -> dict[str, object]:
-    """A setting's keys without those of seeds, noise, masks and who is in a cohort."""
+def but_for_privacy(group: RunGroup, *also: str) -> dict[str, object]:
+    """A setting's keys without those of seeds, noise, masks and who is in a cohort, and without `also`."""
     config = without_seeds(group.first.config)
-    return {
-        key: value for key, value in config.items() if not key.startswith(_OF_PRIVACY) and key not in _ALSO_OF_PRIVACY
-    }
+    left_out = (*_ALSO_OF_PRIVACY, *also)
+    return {key: value for key, value in config.items() if not key.startswith(_OF_PRIVACY) and key not in left_out}
