@@ -8,18 +8,19 @@ STAMP  := $(VENV)/.tacit-installed
 export OMP_WAIT_POLICY = PASSIVE
 export TOKENIZERS_PARALLELISM = false
 export FLWR_TELEMETRY_ENABLED = 0
-# Two files of tests at a time, one thread each.
-SIDE_BY_SIDE = --numprocesses 2 --dist loadfile
+# Two tests at a time, one thread each. Of the quick ones a file's stay together, which share what takes long to set up;
+# of the slow ones a process that has done its own takes over the other's.
+SIDE_BY_SIDE = --numprocesses 2
 
 .PHONY: demo test test-slow setup bench-peers lint clean
 demo: setup
 	@$(BIN)/tacit-sim run --preset demo --out runs/demo --overwrite
 
 test: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(SIDE_BY_SIDE)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(SIDE_BY_SIDE) --dist loadfile
 
 test-slow: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE) --dist worksteal
 
 setup: $(STAMP)
 
