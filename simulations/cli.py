@@ -251,16 +251,15 @@ def bench(
     """Measure speed and memory against a peer, as ratios within one run.
 
     aggregate: what aggregating 100 adapters of a 7B model costs the server, by method, beside a dense SVD.
-    deployment: a server with TLS, enrolment, masks and user-level DP, and five real devices: where a round's time goes,
-    bytes at the wire, ε as each side states it, memory, time to a first round (needs --chats; ten minutes).
+    deployment: a real server and five real devices: time, bytes, ε, memory (needs --chats; ten minutes).
     device: memory and time of answering, making pairs and a private round, on an edge device and at 0.5B.
     dpo-step: the private step against TRL's non-private one.
     fleet: how many polling devices one real server bears, and what a round with all of them costs it (some minutes).
     generate: replies per second, batched against one by one and against transformers' own generate.
     import-speed: what importing a 1 GB export takes, beside json.load.
     memory: the peak of a device's round, of the server with 10 to 1,000 updates, of a simulation with a million users.
-    pair-making: reward pairs per second, batched against one by one. privacy: what user-level privacy and its ledgers
-    add to a round.
+    pair-making: reward pairs per second, batched against one by one.
+    privacy: what user-level privacy and its ledgers add to a round.
     scaling: how time and memory grow with users, cohort, d and sequence length.
     secagg: what secure aggregation costs a device and the server, beside Flower's SecAgg+.
     serve: latency of `tacit serve` against transformers' own generate.
