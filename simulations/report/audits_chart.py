@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from shared.privacy.guarantee import format_delta, format_epsilon, format_lower_bound
 from simulations.report.drawing import INK, Drawn, below, drawn, label, mark_of, new_figure
-from simulations.report.figure import DataTable, ReportFigure, number, percent
+from simulations.report.figure import DataTable, Details, ReportFigure, number, percent
 from simulations.report.sources import Json, RunGroup
 
 _BOUND, _CLAIM, _ESTIMATE = mark_of(1), mark_of(0), mark_of(2)
@@ -26,22 +27,19 @@ def audits_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
         (
             name,
             _text(audit, "name"),
-            _text(audit, "unit") or "none",
-            _text(audit, "observer"),
+            _text(audit, "verdict"),
             _epsilon(audit, "claim"),
             "" if (bound := _number(audit, "lower_bound")) is None else format_lower_bound(bound),
             _epsilon(audit, "estimate"),
             percent(_number(audit, "confidence")),
             "" if (delta := _number(audit, "delta")) is None or not 0 < delta < 1 else format_delta(delta),
             "" if (canaries := _number(audit, "canaries")) is None else f"{canaries:,.0f}",
-            _text(audit, "verdict"),
-            _said(audit.get("figures")),
-            _text(audit, "method"),
-            _text(audit, "limits"),
+            _text(audit, "unit") or "none",
+            _text(audit, "observer"),
         )
         for name, audit in found
     )
-    violated = [row for row in rows if row[10] == "violated"]
+    violated = [row for row in rows if row[2] == "violated"]
     broken = f" {len(violated)} of {len(rows)} results VIOLATE their claim." if violated else ""
     return ReportFigure(
         name="audits",
@@ -50,21 +48,51 @@ def audits_figure(groups: Sequence[RunGroup]) -> ReportFigure | None:
             "A lower bound above its claim would show that the claim is false; a bound below it does not prove the "
             f"claim, since a stronger attack may exist.{broken}"
         ),
-        drawn=_draw([(f"{name}: {_text(audit, 'name')}", audit) for name, audit in found]),
+        drawn=_draw([(f"{name}: {_named(name, audit, found)}", audit) for name, audit in found]),
         table=DataTable(
-            headings=("setting", "audit", "unit", "who sees what", "claimed ε", "lower bound", "estimate", "confidence",
-                      "δ", "canaries", "verdict", "figures", "method", "limits"),
+            headings=("setting", "audit", "verdict", "claimed ε", "lower bound", "estimate", "confidence", "δ",
+                      "canaries", "unit", "who sees what"),
             rows=rows,
         ),
+        details=[_details(name, audit) for name, audit in found],
         groups=[group for group in groups if any(run.audits for run in group.runs)],
     )  # fmt: skip
+
+
+def _named(name: str, audit: Json, found: Sequence[tuple[str, Json]]) -> str:
+    """The audit, and on a second line whose sight its result is of, in few words, where a run has several of it."""
+    kind, observer = _text(audit, "name"), _text(audit, "observer")
+    same = [one for other, one in found if (other, _text(one, "name")) == (name, kind)]
+    return f"{kind}\n{re.split(r'[:,;(]', observer)[0].strip()}" if len(same) > 1 else kind
+
+
+def _details(name: str, audit: Json) -> Details:
+    figures = audit.get("figures")
+    return Details(
+        title=f"{name}: {_text(audit, 'name')} ({_text(audit, 'observer')}): {_text(audit, 'verdict')}",
+        lines=(
+            ("how", _text(audit, "method")),
+            ("what it cannot show", _text(audit, "limits")),
+            *_lines(figures if isinstance(figures, dict) else {}),
+        ),
+    )
+
+
+def _lines(figures: Json, above: str = "") -> Iterator[tuple[str, str]]:
+    """An audit's own figures, of whatever kind they are; those that stand in groups of groups one line a group."""
+    for key, value in figures.items():
+        name = f"{above}{str(key).replace('_', ' ')}"
+        if isinstance(value, dict) and any(isinstance(below, dict) for below in value.values()):
+            yield from _lines(value, f"{name}, ")
+        else:
+            yield name, _said(value) if isinstance(value, dict) else _one(value)
 
 
 def _draw(found: Sequence[tuple[str, Json]]) -> Drawn | None:
     shown = [(name, audit) for name, audit in found if _number(audit, "lower_bound") is not None]
     if not shown:
         return None
-    figure, (axes,) = new_figure(7.6, 0.4 * len(shown) + 1.6)
+    figure, (axes,) = new_figure(7.6, 0.5 * len(shown) + 1.6)
     for place, (_, audit) in enumerate(shown):
         bound, claim, estimate = (_number(audit, key) for key in ("lower_bound", "claim", "estimate"))
         if bound is None:
@@ -83,12 +111,13 @@ def _draw(found: Sequence[tuple[str, Json]]) -> Drawn | None:
     for place, words in enumerate(labels):
         if words in labels[:place]:
             handles[place].set_label("_")
-    axes.set_yticks(range(len(shown)), [label(name) for name, _ in shown])
+    names = ["\n".join(map(label, name.splitlines())) for name, _ in shown]
+    axes.set_yticks(range(len(shown)), names, linespacing=1.1)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("ε")
     axes.axvline(0, color=INK, linewidth=1)
-    below(axes, columns=3, offset=-0.55 / (0.4 * len(shown) + 0.4))
+    below(axes, columns=3, offset=-0.55 / (0.5 * len(shown) + 0.4))
     return drawn(figure, "audits")
 
 
@@ -107,10 +136,7 @@ def _epsilon(audit: Json, key: str) -> str:
     return "" if value is None else format_epsilon(value)
 
 
-def _said(figures: object) -> str:
-    """An audit's own figures in a line, of whatever kind they are."""
-    if not isinstance(figures, dict):
-        return ""
+def _said(figures: Json) -> str:
     return "; ".join(f"{str(key).replace('_', ' ')} {_one(value)}" for key, value in figures.items())
 
 

@@ -21,6 +21,19 @@ class DataTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Details:
+    """What is folded away under a table.
+
+    Attributes:
+        title: seen when it is folded.
+        lines: of what, and what of it.
+    """
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportFigure:
     """Attributes:
     name: of its files and its anchor.
@@ -37,6 +50,7 @@ class ReportFigure:
     drawn: Drawn | None
     table: DataTable
     groups: Sequence[RunGroup] = field(default=())
+    details: Sequence[Details] = ()
 
 
 def percent(value: float | None, digits: int = 1) -> str:

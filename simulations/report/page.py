@@ -10,7 +10,7 @@ from typing import cast
 
 from simulations.report.comparison import Comparison
 from simulations.report.drawing import MARKS
-from simulations.report.figure import DataTable, ReportFigure, number
+from simulations.report.figure import DataTable, Details, ReportFigure, number
 from simulations.report.sources import FinishedRun, Json, RunGroup, Source, slug
 
 _WORDS = 12  # letters in a cell that make its column one of words
@@ -129,8 +129,14 @@ def _figure(figure: ReportFigure, sources: Sequence[Source], command: str) -> st
         )
     return (
         f"<figure>{picture}<figcaption>{escape(figure.says)}</figcaption></figure>"
-        f"{_table(figure.table, figure.title)}{_again(figure.groups, sources, command)}"
+        f"{_table(figure.table, figure.title)}{''.join(map(_folded, figure.details))}"
+        f"{_again(figure.groups, sources, command)}"
     )
+
+
+def _folded(details: Details) -> str:
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in details.lines)
+    return f'<details class="small"><summary>{escape(details.title)}</summary><dl>{lines}</dl></details>'
 
 
 def _table(table: DataTable, caption: str) -> str:

@@ -120,8 +120,9 @@ def test_a_sweeps_numbers_are_those_of_its_summaries(tmp_path: Path) -> None:
     assert (audit["claimed ε"], audit["lower bound"], audit["canaries"], audit["verdict"]) == (
         "4.00", "1.25", "1,000", "holds",
     )  # fmt: skip
-    assert "right guesses 700" in audit["figures"]
     text = unescape(re.sub(r"<[^>]+>", "", page))
+    assert "<dt>right guesses</dt><dd>700</dd>" in page
+    assert "<dt>interval</dt><dd>[0.100, 0.200]</dd>" in page
     for epsilon in (4.0, 1.0):
         assert guarantee(epsilon).sentence() in text
     assert text.count("tacit-sim sweep made.toml --out made") == len(found)
@@ -130,6 +131,24 @@ def test_a_sweeps_numbers_are_those_of_its_summaries(tmp_path: Path) -> None:
         assert (sweep / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (sweep / "plots" / f"{name}.svg").read_bytes()
         assert f'<section id="{name}">' in page
+
+
+def test_an_audits_figures_are_folded_away_group_by_group_and_its_observers_told_apart(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", wins=np.ones(6), epsilon=4.0)
+    add_audit(run)
+    kept = json.loads((run / "audit.json").read_text())["results"]
+    told = {"own persona": {"in_a_reply": {"secrets": 8, "bits": [1.0, 0.5, 1.5]}, "held_out": {"secrets": 4}}}
+    second = {**kept[0], "observer": "whoever sees releases, and no more", "figures": told}
+    (run / "audit.json").write_text(json.dumps({"results": [*kept, second]}))
+    page = _write([run], tmp_path / "out")
+
+    _check_tree(page)
+    assert "<dt>own persona, in a reply</dt><dd>secrets 8; bits [1.000, 0.500, 1.500]</dd>" in page
+    assert "<dt>own persona, held out</dt><dd>secrets 4</dd>" in page
+    assert "<dt>what it cannot show</dt><dd>a stronger attack may exist</dd>" in page
+    plot = (tmp_path / "out" / "plots" / "audits.svg").read_text()
+    assert "the server<" in plot
+    assert "whoever sees releases<" in plot
 
 
 def test_what_was_not_measured_is_said_to_be_missing(tmp_path: Path) -> None:
