@@ -146,7 +146,7 @@ def _one(value: object) -> str:
     if isinstance(value, float):
         return number(value, 3)
     if isinstance(value, list):
-        return f"[{', '.join(_one(item) for item in value)}]"
+        return f"[{', '.join(_one(item) for item in value)}]" if value else "none"
     if isinstance(value, dict):
         return f"({_said(value)})"
     return str(value)
