@@ -107,12 +107,14 @@ def test_cells_are_audited_side_by_side_as_one_by_one_and_a_failure_harms_no_oth
 @pytest.mark.timeout(600)
 def test_ctrl_c_ends_every_process(runs: dict[str, Path]) -> None:
     program = f"""
+import signal
 from pathlib import Path
 from rich.console import Console
 from simulations.run.progress import RunProgress
 from simulations.sweeps.beside import Wanted, measure_beside
 from simulations.audits.registry import AUDITS
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
     runs = {{cell: Path(path) for cell, path in {[(cell, str(path)) for cell, path in runs.items()]}}}
     with RunProgress(Console(width=200)) as shown:
         measure_beside(Wanted(runs=runs, audits=tuple(AUDITS), processes=2, command="a test"), shown=shown)
