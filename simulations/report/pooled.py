@@ -60,7 +60,7 @@ def ceiling_of(group: RunGroup, groups: Sequence[RunGroup]) -> RunGroup | None:
     """
     if group.epsilon is None:
         return None
-    without = [other for other in groups if other.epsilon is None and pooled(other, "own") is not None]
+    without = [other for other in groups if other.epsilon is None]
     own, rest = but_for_privacy(group), but_for_privacy(group, STEP)
     same = next((other for other in without if but_for_privacy(other) == own), None)
     others = [other for other in without if but_for_privacy(other, STEP) == rest]
